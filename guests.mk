@@ -1,0 +1,44 @@
+# Rules that build everything that runs inside the kernel or a guest. Outputs are committed; `make guests` rebuilds them bit for bit
+# with the tool versions named here (Debian 12 has them; other versions give other bytes, which work as well).
+#
+#   make -f guests.mk guests          rebuild what is older than its sources
+#   make -B -f guests.mk guests       rebuild all
+#   make -f guests.mk check-guests    rebuild all and fail if a committed output changes
+#   make -f guests.mk guest-tools     say which tools are here, and warn if they are not the named versions
+CLANG      ?= clang-14
+STRIP      ?= llvm-strip-14
+WAT2WASM   ?= wat2wasm
+GUEST_TOOLS := clang 14.0.6, wasm-ld 14.0.6, llvm-strip 14.0.6, wasi-libc 0.0~git20220510, libbpf-dev 1.1.2, wat2wasm 1.0.32
+
+BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -Wall -Werror -D__TARGET_ARCH_x86 \
+	-fdebug-compilation-dir=. -ffile-prefix-map=$(CURDIR)=. -I bpf/headers \
+	-idirafter /usr/include/$(shell $(CC) -dumpmachine)
+
+# Guests are compiled in their own directory, where BPF_EMBED finds the object.
+WASM_CFLAGS := --target=wasm32-wasi -std=gnu11 -Oz -Wall -Wextra -Werror -ffile-prefix-map=$(CURDIR)=. \
+	-I $(CURDIR)/wasi-ebpf/sdk/c
+WASM_LDFLAGS := -Wl,--strip-all -Wl,--export-table -Wl,--gc-sections -Wl,-z,stack-size=32768
+
+EXAMPLES := $(patsubst examples/%.bpf.c,examples/%,$(wildcard examples/*/*.bpf.c))
+BENCHES  := $(patsubst %.bpf.c,%,$(wildcard bench/guests/*.bpf.c))
+GUESTS   := $(EXAMPLES:%=%.bpf.o) $(EXAMPLES:%=%.wasm) $(BENCHES:%=%.bpf.o) $(BENCHES:%=%.wasm) \
+	$(patsubst %.bpf.c,%.bpf.o,$(wildcard bpf/testdata/*.bpf.c hostfuncs/*/testdata/*.bpf.c wasi-ebpf/conformance/*.bpf.c wasi-ebpf/conformance/*/*.bpf.c)) \
+	$(patsubst %.wat,%.wasm,$(wildcard hostfuncs/*/testdata/*.wat cmd/bowline/testdata/*.wat runtime/testdata/*.wat wasi-ebpf/conformance/*.wat wasi-ebpf/conformance/*/*.wat))
+
+.PHONY: guests check-guests guest-tools
+guests: $(GUESTS)
+
+%.bpf.o: %.bpf.c bpf/headers/vmlinux.h
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(STRIP) -g $@
+
+%.wasm: %.wat
+	$(WAT2WASM) $< -o $@
+
+$(EXAMPLES:%=%.bpf.o): %.bpf.o: %.h
+
+$(EXAMPLES:%=%.wasm): %.wasm: %.c %.h %.bpf.o examples/plugin.h wasi-ebpf/sdk/c/wasm_bpf.h
+	cd $(@D) && $(CLANG) $(WASM_CFLAGS) $(WASM_LDFLAGS) $(<F) -o $(@F) && chmod 644 $(@F)
+
+$(BENCHES:%=%.wasm): %.wasm: %.c %.bpf.o wasi-ebpf/sdk/c/wasm_bpf.h
+	cd $(@D) && $(CLANG) $(WASM_CFLAGS) $(WASM_LDFLAGS) $(<F) -o $(@F) && chmod 644 $(@F)
