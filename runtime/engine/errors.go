@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Sentinels that callers branch on.
+var (
+	// ErrInvalid means that the bytes are not a valid core Wasm module.
+	ErrInvalid = errors.New("invalid Wasm module")
+	// ErrNoExport means that there is no exported function of that name.
+	ErrNoExport = errors.New("no such exported function")
+	// ErrNoTable means that the module has no function table.
+	ErrNoTable = errors.New("no function table (link the plugin with -Wl,--export-table)")
+	// ErrIndex means a table index that is out of range or null.
+	ErrIndex = errors.New("table index out of range or null")
+	// ErrType means that a guest function has another type than the call.
+	ErrType = errors.New("function type differs")
+)
+
+// ExitError is how proc_exit ends a call.
+type ExitError struct {
+	// Code is what the guest gave to proc_exit.
+	Code uint32
+}
+
+// Error says the code.
+func (e *ExitError) Error() string { return fmt.Sprintf("exit status %d", e.Code) }
+
+// Trap is how a guest's own fault ends a call.
+type Trap struct {
+	// Reason is one of the Trap constants below, or the engine's words.
+	Reason string
+	// Stack holds the guest's frames, innermost first, when the engine knows them.
+	Stack []string
+}
+
+// The reasons of traps, the same on every engine.
+const (
+	TrapUnreachable    = "unreachable executed"
+	TrapMemory         = "out of bounds memory access"
+	TrapTable          = "out of bounds table access"
+	TrapIndirectNull   = "indirect call to null or missing element"
+	TrapIndirectType   = "indirect call type mismatch"
+	TrapDivideByZero   = "integer divide by zero"
+	TrapOverflow       = "integer overflow"
+	TrapBadConversion  = "invalid conversion to integer"
+	TrapStackExhausted = "call stack exhausted"
+)
+
+// Error is one line; the frames are in Stack.
+func (t *Trap) Error() string { return "trap: " + t.Reason }
