@@ -1,0 +1,85 @@
+package preempt_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/bowline-edge/bowline/runtime/preempt"
+)
+
+const features = api.CoreFeaturesV2 | experimental.CoreFeaturesTailCall | experimental.CoreFeaturesExtendedConst | experimental.CoreFeaturesThreads
+
+var (
+	errStopped  = errors.New("stopped by the host")
+	errOverflow = errors.New("calls nested too deeply")
+)
+
+// host is an engine with the two functions that rewritten modules import.
+type host struct {
+	wazero.Runtime
+	yields int
+	// stopAfter ends the guest at that yield; zero means never.
+	stopAfter int
+}
+
+// newHost makes an engine. stop is the yield that ends the guest, zero for none.
+func newHost(t testing.TB, stop int) *host {
+	t.Helper()
+	ctx := t.Context()
+	h := &host{Runtime: wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(features)), stopAfter: stop}
+	t.Cleanup(func() {
+		if err := h.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	_, err := h.NewHostModuleBuilder(preempt.ImportModule).
+		NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(h.yield), nil, nil).Export(preempt.ImportYield).
+		NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(overflow), nil, nil).Export(preempt.ImportOverflow).
+		Instantiate(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func (h *host) yield(context.Context, api.Module, []uint64) {
+	if h.yields++; h.yields == h.stopAfter {
+		panic(errStopped)
+	}
+}
+
+func overflow(context.Context, api.Module, []uint64) { panic(errOverflow) }
+
+// instance compiles and instantiates a module.
+func (h *host) instance(t testing.TB, wasm []byte, name string) api.Module {
+	t.Helper()
+	m, err := h.InstantiateWithConfig(t.Context(), wasm, wazero.NewModuleConfig().WithName(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func read(t testing.TB, file string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func rewrite(t testing.TB, wasm []byte, o preempt.Options) []byte {
+	t.Helper()
+	out, err := preempt.Rewrite(wasm, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}

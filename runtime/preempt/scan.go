@@ -1,0 +1,179 @@
+package preempt
+
+import "github.com/bowline-edge/bowline/internal/wasmfile"
+
+// editKind is what changes at a place in a function body.
+type editKind uint8
+
+const (
+	editCall         editKind = iota // a call: shift the index
+	editRef                          // a ref.func: shift the index
+	editTail                         // a return_call: shift the index, leave a level
+	editTailIndirect                 // a return_call_indirect: leave a level
+	editReturn                       // a return: branch to the end of the body
+	editLoop                         // a loop: count after it
+	editBulk                         // a bulk instruction: count before it
+)
+
+// edit is one place. The bytes from start to end of the body are the instruction.
+type edit struct {
+	start, end uint32
+	// arg is the function of a call or a ref.func, the label of the body for a
+	// return, the weight in instructions of a loop, the shift of a bulk length.
+	arg  uint32
+	kind editKind
+}
+
+// function is what is known of one defined function.
+type function struct {
+	first, last uint32 // its edits
+	indirect    uint32 // its calls by table, in rewriter.indirect
+	instrs      uint32 // the instructions outside of loops
+	start       uint32 // where the instructions start in the body
+	locals      uint32 // the locals, parameters included
+	loops       bool
+	calls       bool
+	bulk        bool
+	counted     bool // for the depth
+}
+
+// What instructions count, in instructions.
+const (
+	callWeight = 16
+	growWeight = 4096
+	unitWeight = 16
+	// leafWeight is up to which length a function without loops and calls is not
+	// counted on its own: its callers count calls.
+	leafWeight = 64
+)
+
+// entry tells whether calls of the function are counted.
+func (fn *function) entry() bool { return fn.calls || fn.loops || fn.instrs > leafWeight }
+
+type rewriter struct {
+	f                  *wasmfile.File
+	interval, maxDepth int32
+
+	edits    []edit
+	funcs    []function
+	indirect []uint32 // type indices of calls by table, function by function
+
+	layout
+}
+
+// scan finds what has to change in all functions.
+func (r *rewriter) scan() error {
+	r.funcs = make([]function, len(r.f.Code))
+	s := scanner{rewriter: r}
+	for i := range r.f.Code {
+		if err := s.function(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// needed tells whether there is anything to count.
+func (r *rewriter) needed() bool {
+	for i := range r.funcs {
+		if r.funcs[i].entry() || r.funcs[i].bulk {
+			return true
+		}
+	}
+	return false
+}
+
+// scanner holds what is reused from function to function.
+type scanner struct {
+	*rewriter
+	// loops has, for each open block, the edit of the innermost loop outside it,
+	// or -1.
+	loops []int
+}
+
+func (s *scanner) function(i int) error {
+	w := s.f.Body(i)
+	fn := &s.funcs[i]
+	fn.first, fn.indirect = uint32(len(s.edits)), uint32(len(s.indirect))
+	fn.start, fn.locals = uint32(w.Start()), uint32(w.Locals())
+	s.loops = s.loops[:0]
+	loop := -1
+	own := uint32(0) // the instructions of the innermost loop so far
+	settle := func() {
+		if loop < 0 {
+			fn.instrs += own
+		} else {
+			s.edits[loop].arg += own
+		}
+		own = 0
+	}
+	var in wasmfile.Instr
+	for w.Next(&in) {
+		own++
+		switch in.Op {
+		case wasmfile.OpBlock, wasmfile.OpIf:
+			s.loops = append(s.loops, loop)
+		case wasmfile.OpLoop:
+			settle()
+			s.loops = append(s.loops, loop)
+			loop = len(s.edits)
+			s.add(&in, editLoop, 0)
+			fn.loops = true
+		case wasmfile.OpEnd:
+			if top := len(s.loops) - 1; top >= 0 {
+				if s.loops[top] != loop {
+					settle()
+					loop = s.loops[top]
+				}
+				s.loops = s.loops[:top]
+			}
+		default:
+			own += s.other(fn, &in)
+		}
+	}
+	settle()
+	fn.last = uint32(len(s.edits))
+	return w.Err()
+}
+
+func (s *scanner) add(in *wasmfile.Instr, kind editKind, arg uint32) {
+	s.edits = append(s.edits, edit{start: uint32(in.Start), end: uint32(in.End), arg: arg, kind: kind})
+}
+
+// other notes an instruction that is no block and gives what it counts beyond
+// one.
+func (s *scanner) other(fn *function, in *wasmfile.Instr) (weight uint32) {
+	switch in.Op {
+	case wasmfile.OpCall:
+		s.add(in, editCall, in.Index)
+	case wasmfile.OpReturnCall:
+		s.add(in, editTail, in.Index)
+	case wasmfile.OpCallIndirect:
+		s.indirect = append(s.indirect, in.Index)
+	case wasmfile.OpReturnCallIndirect:
+		s.indirect = append(s.indirect, in.Index)
+		s.add(in, editTailIndirect, 0)
+	case wasmfile.OpRefFunc:
+		s.add(in, editRef, in.Index)
+		return 0
+	case wasmfile.OpReturn:
+		if s.maxDepth > 0 {
+			s.add(in, editReturn, uint32(in.Depth-1))
+		}
+		return 0
+	case wasmfile.OpMemoryFill, wasmfile.OpMemoryCopy, wasmfile.OpMemoryInit:
+		fn.bulk = true
+		s.add(in, editBulk, 10) // a unit for every KiB
+		return 0
+	case wasmfile.OpTableFill, wasmfile.OpTableCopy, wasmfile.OpTableInit, wasmfile.OpTableGrow:
+		fn.bulk = true
+		s.add(in, editBulk, 6) // a unit for 64 elements
+		return 0
+	case wasmfile.OpMemoryGrow:
+		return growWeight
+	default:
+		return 0
+	}
+	fn.calls = true
+	return callWeight
+}
