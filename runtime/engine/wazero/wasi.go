@@ -1,0 +1,74 @@
+package wazero
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	wz "github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental/sysfs"
+
+	"github.com/bowline-edge/bowline/runtime/engine"
+)
+
+// wasi is what one instance holds open for WASI.
+type wasi struct{ roots []*rootFS }
+
+// openWASI opens the preopened directories and completes the configuration.
+// The streams stay the caller's.
+func openWASI(cfg *engine.WASI, conf wz.ModuleConfig) (*wasi, wz.ModuleConfig, error) {
+	conf = conf.WithArgs(cfg.Args...).WithStdin(cfg.Stdin).WithStdout(cfg.Stdout).WithStderr(cfg.Stderr).
+		WithSysWalltime().WithSysNanotime().WithRandSource(rand.Reader).WithNanosleep(sleeper(cfg.Stop))
+	for _, arg := range cfg.Args {
+		if strings.IndexByte(arg, 0) >= 0 {
+			return nil, nil, fmt.Errorf("argument %q holds a NUL byte, WASI cannot pass it", arg)
+		}
+	}
+	for _, kv := range cfg.Env {
+		name, value, ok := strings.Cut(kv, "=")
+		if !ok || name == "" || strings.IndexByte(kv, 0) >= 0 {
+			return nil, nil, fmt.Errorf("environment entry %q: it must read NAME=value, without NUL bytes", kv)
+		}
+		conf = conf.WithEnv(name, value)
+	}
+	w := &wasi{}
+	fsc := wz.NewFSConfig()
+	for _, d := range cfg.Dirs {
+		root, err := os.OpenRoot(d.Host)
+		if err != nil {
+			return nil, nil, errors.Join(fmt.Errorf("preopen %s: %w", d.Host, err), w.close())
+		}
+		r := &rootFS{root: root, write: d.Write, open: map[*rootFile]struct{}{}}
+		w.roots = append(w.roots, r)
+		fsc = fsc.(sysfs.FSConfig).WithSysFSMount(r, d.Guest)
+	}
+	return w, conf.WithFSConfig(fsc), nil
+}
+
+// close closes the directories and what the guest left open in them.
+func (w *wasi) close() error {
+	if w == nil {
+		return nil
+	}
+	var errs []error
+	for i := len(w.roots) - 1; i >= 0; i-- {
+		errs = append(errs, w.roots[i].close())
+	}
+	w.roots = nil
+	return errors.Join(errs...)
+}
+
+// sleeper sleeps until the time has passed or stop is closed.
+func sleeper(stop <-chan struct{}) func(int64) {
+	return func(ns int64) {
+		t := time.NewTimer(time.Duration(ns))
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-stop:
+		}
+	}
+}
