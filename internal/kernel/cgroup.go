@@ -1,0 +1,59 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// OpenCgroup opens a directory of cgroup v2: an absolute path, or one relative to the root of cgroup v2 ("." is the root), from
+// which no ".." leads out. It works without cgroup v2 being mounted. The caller closes the file.
+func OpenCgroup(name string) (*os.File, error) {
+	if strings.HasPrefix(name, "/") {
+		return openAbsoluteCgroup(name)
+	}
+	root, err := Cgroup2()
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := root.OpenDir(name)
+	switch {
+	case errors.Is(err, os.ErrInvalid):
+		return nil, fmt.Errorf("cgroup %q leads out of the cgroup v2 hierarchy; give a path below its root without \"..\"", name)
+	case errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("no such cgroup: %w; make it with mkdir, or give \".\" for the root", err)
+	case err != nil:
+		return nil, fmt.Errorf("open cgroup: %w", err)
+	}
+	return f, nil
+}
+
+func openAbsoluteCgroup(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("no such cgroup: %w; %s", err, cgroupHint())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open cgroup: %w", err)
+	}
+	if err := isFS(f, unix.CGROUP2_SUPER_MAGIC); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s is not a directory of cgroup v2; %s", name, cgroupHint()), f.Close())
+	}
+	return f, nil
+}
+
+func cgroupHint() string {
+	root, err := Cgroup2()
+	if err != nil {
+		return "cgroup v2 is not mounted"
+	}
+	defer root.Close()
+	if root.Mounted() == "" {
+		return "cgroup v2 is not mounted: give a path relative to its root, \".\" for the root"
+	}
+	return "cgroup v2 is at " + root.Mounted()
+}
