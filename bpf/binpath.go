@@ -1,0 +1,107 @@
+package bpf
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// resolveBinary finds a program or library: a path as it is, a bare name where the system keeps such files. With a process, the
+// path is the one that the process sees, which may be inside a container.
+func resolveBinary(name string, pid int) (string, error) {
+	if name == "" {
+		return "", noTarget("program or library", "/bin/bash:readline or libc.so.6:malloc")
+	}
+	root := ""
+	if pid != 0 {
+		root = filepath.Join("/proc", strconv.Itoa(pid), "root")
+		if _, err := os.Stat(root); err != nil {
+			return "", badTarget("no process %d: %w", pid, err)
+		}
+	}
+	if strings.Contains(name, "/") {
+		if !filepath.IsAbs(name) {
+			return name, nil
+		}
+		if inside := root + name; pid != 0 && !strings.HasPrefix(name, "/proc/") && exists(inside) {
+			return inside, nil
+		}
+		return name, nil
+	}
+	dirs := programDirs()
+	patterns := []string{name}
+	if strings.Contains(name, ".so") {
+		dirs = libraryDirs(root)
+	} else if !slices.ContainsFunc(dirs, func(d string) bool { return exists(filepath.Join(root+d, name)) }) {
+		// "libc" and "c" mean libc.so.6
+		dirs = libraryDirs(root)
+		patterns = []string{name + ".so", name + ".so.*", "lib" + name + ".so", "lib" + name + ".so.*"}
+	}
+	for _, pattern := range patterns {
+		for _, d := range dirs {
+			if strings.ContainsAny(name, `*?[\`) {
+				break
+			}
+			found, _ := filepath.Glob(filepath.Join(root+d, pattern))
+			if i := slices.IndexFunc(found, isELF); i >= 0 {
+				return found[i], nil
+			}
+		}
+	}
+	return "", badTarget("no program or library %q in the usual places: %w; give its path", short(name), os.ErrNotExist)
+}
+
+func exists(file string) bool { _, err := os.Stat(file); return err == nil }
+
+// isELF tells libraries from the linker scripts that carry names such as libc.so.
+func isELF(file string) bool {
+	if st, err := os.Stat(file); err != nil || !st.Mode().IsRegular() {
+		return false
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var magic [4]byte
+	_, err = io.ReadFull(f, magic[:])
+	return err == nil && string(magic[:]) == "\x7fELF"
+}
+
+func programDirs() []string {
+	var dirs []string
+	for _, d := range filepath.SplitList(os.Getenv("PATH")) {
+		if filepath.IsAbs(d) {
+			dirs = append(dirs, d)
+		}
+	}
+	return append(dirs, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+}
+
+// libraryDirs are those of the dynamic linker, on this architecture.
+func libraryDirs(root string) []string {
+	triple := map[string]string{
+		"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu", "arm": "arm-linux-gnueabihf", "riscv64": "riscv64-linux-gnu",
+		"386": "i386-linux-gnu", "s390x": "s390x-linux-gnu", "ppc64le": "powerpc64le-linux-gnu", "loong64": "loongarch64-linux-gnu",
+	}[runtime.GOARCH]
+	dirs := []string{"/lib/" + triple, "/usr/lib/" + triple, "/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib"}
+	configs, _ := filepath.Glob(root + "/etc/ld.so.conf.d/*.conf")
+	for _, c := range append(configs, root+"/etc/ld.so.conf") {
+		f, err := os.Open(c)
+		if err != nil {
+			continue
+		}
+		for s := bufio.NewScanner(f); s.Scan(); {
+			if d := strings.TrimSpace(s.Text()); filepath.IsAbs(d) {
+				dirs = append(dirs, d)
+			}
+		}
+		f.Close()
+	}
+	return dirs
+}

@@ -1,0 +1,95 @@
+package bpf
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/cilium/ebpf/link"
+
+	"github.com/bowline-edge/bowline/internal/kernel"
+)
+
+// maxMatches bounds what one pattern may attach to.
+const maxMatches = 20_000
+
+// attachKprobeMulti runs a program at many kernel functions at once, section kprobe.multi/PATTERN with * and ?. Requires at least
+// Linux 5.18 (sessions 6.10) and a kernel with kprobes and fprobe.
+func attachKprobeMulti(p *Program, t Target) (*Link, error) {
+	pattern := t.Symbol
+	if pattern == "" {
+		pattern = p.attachTo
+	}
+	if pattern == "" {
+		return nil, noTarget("function or pattern", "tcp_*")
+	}
+	if err := kernel.Kprobes(); err != nil {
+		return nil, err
+	}
+	symbols := []string{pattern}
+	if isPattern(pattern) {
+		var err error
+		if symbols, err = kernelFunctions(pattern); err != nil {
+			return nil, err
+		}
+	}
+	opts := link.KprobeMultiOptions{Symbols: symbols, Session: p.hook == HookKprobeSession}
+	if t.Cookie != 0 {
+		opts.Cookies = slices.Repeat([]uint64{t.Cookie}, len(symbols))
+	}
+	open := link.KprobeMulti
+	if p.hook == HookKretMulti {
+		open = link.KretprobeMulti
+	}
+	l, err := open(p.prog, opts)
+	if err != nil {
+		return nil, err
+	}
+	made := newLink(l, pattern)
+	made.note = fmt.Sprintf("%d functions", len(symbols))
+	return made, nil
+}
+
+func isPattern(s string) bool { return strings.ContainsAny(s, "*?") }
+
+// kernelFunctions lists the functions that can be probed and fit a pattern.
+func kernelFunctions(pattern string) ([]string, error) {
+	fs, err := kernel.Tracefs()
+	if err != nil {
+		return nil, err
+	}
+	defer fs.Close()
+	b, err := fs.ReadFile("available_filter_functions")
+	if err != nil {
+		return nil, fmt.Errorf("list the functions that can be probed: %w", err)
+	}
+	return matchFunctions(b, pattern)
+}
+
+func matchFunctions(list []byte, pattern string) ([]string, error) {
+	var found []string
+	s := bufio.NewScanner(bytes.NewReader(list))
+	for s.Scan() {
+		name, _, _ := strings.Cut(s.Text(), " ") // "name [module]"
+		ok, err := path.Match(pattern, name)
+		if err != nil {
+			return nil, badTarget("pattern %q: %w", short(pattern), err)
+		}
+		if ok && !strings.HasPrefix(name, "__ftrace_invalid_address__") {
+			found = append(found, name)
+		}
+	}
+	slices.Sort(found)
+	found = slices.Compact(found)
+	if len(found) == 0 {
+		return nil, badTarget("no function fits %q: %w", short(pattern), os.ErrNotExist)
+	}
+	if len(found) > maxMatches {
+		return nil, badTarget("%d functions fit %q, more than %d; give a narrower pattern", len(found), short(pattern), maxMatches)
+	}
+	return found, nil
+}

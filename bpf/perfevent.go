@@ -1,0 +1,113 @@
+package bpf
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"github.com/bowline-edge/bowline/internal/kernel"
+)
+
+// defaultFrequency is what profilers use: not a round number, so that it does not beat with timers.
+const defaultFrequency = 99
+
+// attachPerfEvent runs a program at the given frequency on every CPU that is online, driven by the software clock, which every
+// machine has. With a PID it runs only while that process does. Requires at least Linux 4.9.
+func attachPerfEvent(p *Program, t Target) (*Link, error) {
+	attr := unix.PerfEventAttr{
+		Type:   unix.PERF_TYPE_SOFTWARE,
+		Config: unix.PERF_COUNT_SW_CPU_CLOCK,
+		Sample: cmp.Or(t.Frequency, defaultFrequency),
+		Bits:   unix.PerfBitFreq,
+	}
+	l := &Link{target: fmt.Sprintf("%d Hz", attr.Sample)}
+	if t.PID != 0 {
+		l.target += fmt.Sprintf("@%d", t.PID)
+		return l, l.addPerf(p, &attr, t.PID, -1, t.Cookie)
+	}
+	cpus, err := kernel.OnlineCPUs()
+	if err != nil {
+		return nil, err
+	}
+	for _, cpu := range cpus {
+		err := l.addPerf(p, &attr, -1, cpu, t.Cookie)
+		if errors.Is(err, unix.ENODEV) {
+			continue // the CPU went off in between
+		}
+		if err != nil {
+			return nil, errors.Join(err, l.abandon())
+		}
+	}
+	return l, nil
+}
+
+// abandon undoes what a half-made link has.
+func (l *Link) abandon() error {
+	l.prog = &Program{}
+	return l.Close()
+}
+
+// addPerf opens a perf event and attaches the program to it: with a link (Linux 5.15), else by ioctl.
+func (l *Link) addPerf(p *Program, attr *unix.PerfEventAttr, pid, cpu int, cookie uint64) error {
+	attr.Size = uint32(unsafe.Sizeof(*attr))
+	fd, err := unix.PerfEventOpen(attr, pid, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
+	if errors.Is(err, unix.ESRCH) {
+		return badTarget("no process %d: %w", pid, err)
+	}
+	if err != nil {
+		return fmt.Errorf("open perf event: %w", perfRefused(err))
+	}
+	event := os.NewFile(uintptr(fd), "perf-event")
+	raw, err := perfLink(p, fd, cookie)
+	switch {
+	case err == nil:
+		l.raw = append(l.raw, raw)
+	case errors.Is(err, unix.EINVAL) && !kernel.Running().AtLeast(5, 15) && cookie == 0:
+		err = perfIoctl(p, fd)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("attach to perf event: %w", err), event.Close())
+	}
+	l.undo = append(l.undo, event.Close)
+	return nil
+}
+
+func perfIoctl(p *Program, fd int) error {
+	if err := unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_SET_BPF, p.prog.FD()); err != nil {
+		return err
+	}
+	return unix.IoctlSetInt(fd, unix.PERF_EVENT_IOC_ENABLE, 0)
+}
+
+// perfLink is BPF_LINK_CREATE on a perf event; cilium/ebpf's own does not take an event that somebody else opened.
+func perfLink(p *Program, event int, cookie uint64) (link.Link, error) {
+	attr := struct {
+		prog, target, attachType, flags uint32
+		cookie                          uint64
+	}{prog: uint32(p.prog.FD()), target: uint32(event), attachType: uint32(ebpf.AttachPerfEvent), cookie: cookie}
+	const bpfLinkCreate = 28
+	fd, _, errno := unix.Syscall(unix.SYS_BPF, bpfLinkCreate, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	if errno != 0 {
+		return nil, errno
+	}
+	// The kernel sets close-on-exec on descriptors of links.
+	return link.NewFromFD(int(fd))
+}
+
+// perfRefused names the setting that forbids perf events to those without CAP_PERFMON.
+func perfRefused(err error) error {
+	if !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) {
+		return err
+	}
+	caps, capErr := kernel.Capabilities()
+	if capErr == nil && !caps.Has(kernel.CapPerfmon) {
+		return &PermissionError{What: "open perf event", Capability: "CAP_PERFMON (or a lower kernel.perf_event_paranoid)", Cause: err}
+	}
+	return err
+}

@@ -1,0 +1,108 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// attachSockmap puts an sk_msg or sk_skb program on a sockmap or sockhash, where it sees what the sockets in the map send or
+// receive. Requires at least Linux 4.17 (sk_skb 4.14; sk_skb/verdict 5.13); a link from 6.10.
+func attachSockmap(p *Program, t Target) (*Link, error) {
+	m, err := targetMap(p, t, "a sockmap or sockhash", ebpf.SockMap, ebpf.SockHash)
+	if err != nil {
+		return nil, err
+	}
+	at := p.spec.AttachType
+	if at == ebpf.AttachNone {
+		switch {
+		case p.hook == HookSkMsg:
+			at = ebpf.AttachSkMsgVerdict
+		default:
+			return nil, fmt.Errorf("%w: section %q does not say whether it parses or judges; use sk_skb/stream_parser, sk_skb/stream_verdict "+
+				"or sk_skb/verdict", ErrType, p.section)
+		}
+	}
+	raw, err := link.AttachRawLink(link.RawLinkOptions{Target: m.FD(), Program: p.prog, Attach: at})
+	if err == nil {
+		l := newLink(raw, m.Name())
+		l.mode = "link"
+		return l, nil
+	}
+	if errors.Is(err, unix.EBUSY) || errors.Is(err, unix.EEXIST) {
+		return nil, busyf("another %s program is attached to map %s", p.hook, m.Name())
+	}
+	if !errors.Is(err, link.ErrNotSupported) && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EOPNOTSUPP) {
+		return nil, err
+	}
+	return attachSockmapOld(p, m, at)
+}
+
+// attachSockmapOld is for kernels without sockmap links.
+func attachSockmapOld(p *Program, m *Map, at ebpf.AttachType) (*Link, error) {
+	prog, err := p.prog.Clone()
+	if err != nil {
+		return nil, err
+	}
+	sockmap, err := m.Kernel().Clone()
+	if err != nil {
+		return nil, errors.Join(err, prog.Close())
+	}
+	if err := link.RawAttachProgram(link.RawAttachProgramOptions{Target: sockmap.FD(), Program: prog, Attach: at}); err != nil {
+		return nil, errors.Join(err, prog.Close(), sockmap.Close())
+	}
+	return &Link{target: m.Name(), mode: "attach", undo: []func() error{func() error {
+		err := link.RawDetachProgram(link.RawDetachProgramOptions{Target: sockmap.FD(), Program: prog, Attach: at})
+		if errors.Is(err, unix.ENOENT) {
+			err = nil // somebody else's program took its place
+		}
+		return errors.Join(err, prog.Close(), sockmap.Close())
+	}}}, nil
+}
+
+// targetMap is the map that a target means: the one given, the one named, or the only one of the object that fits.
+func targetMap(p *Program, t Target, what string, types ...ebpf.MapType) (*Map, error) {
+	fits := func(m *Map) bool {
+		for _, mt := range types {
+			if m.Type() == mt {
+				return true
+			}
+		}
+		return len(types) == 0
+	}
+	m := t.Map
+	if m == nil && t.MapName != "" {
+		var err error
+		if m, err = p.obj.Map(t.MapName); err != nil {
+			return nil, badTarget("%w", err)
+		}
+	}
+	if m != nil {
+		if !fits(m) {
+			return nil, badTarget("map %s is a %s, not %s: %w", m.Name(), m.Type(), what, ErrType)
+		}
+		return m, nil
+	}
+	var found []string
+	for _, c := range p.obj.Maps() {
+		if fits(c) {
+			found = append(found, c.Name())
+			m = c
+		}
+	}
+	switch len(found) {
+	case 1:
+		return m, nil
+	case 0:
+		return nil, badTarget("no map given and the object has none that is %s", what)
+	}
+	return nil, badTarget("which map? give one of: %s", strings.Join(found, ", "))
+}
+
+func busyf(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrBusy, fmt.Errorf(format, args...))
+}

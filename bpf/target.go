@@ -1,0 +1,106 @@
+package bpf
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+)
+
+// XDPMode says how an XDP program is put on an interface.
+type XDPMode string
+
+// The modes of XDP.
+const (
+	XDPAuto    XDPMode = ""        // native if the driver can, else generic
+	XDPNative  XDPMode = "native"  // in the driver, before a packet buffer exists
+	XDPGeneric XDPMode = "generic" // in the stack, on every interface, slower
+	XDPOffload XDPMode = "offload" // in the network card
+)
+
+// Direction is the way of a packet, as the host sees it.
+type Direction string
+
+// The directions of packets.
+const (
+	DirectionAuto Direction = ""        // what the section name says, else ingress
+	Ingress       Direction = "ingress" // coming in
+	Egress        Direction = "egress"  // going out
+)
+
+// ErrTarget is matched by every error that means: the [Target] is missing, cannot be read or does not exist.
+var ErrTarget = errors.New("no usable target")
+
+// Target says where a program is to be attached. The zero value means: where the section name says, for hooks where it says it.
+// A hook looks only at its own fields.
+type Target struct {
+	// Interface is the name of a network device in the current network namespace (xdp, tc, tcx, netkit).
+	Interface string
+	// Mode is how XDP is to run. Empty means native if the driver can, else generic.
+	Mode XDPMode
+	// Direction is used by tc and cgroup/skb programs whose section name does not say it. Empty means ingress.
+	Direction Direction
+	// Cgroup is a directory of cgroup v2 (cgroup, sockops, lsm_cgroup): an absolute path, or one relative to the root of cgroup v2.
+	// "." is the root itself.
+	Cgroup string
+	// Path is a program or library (uprobe, usdt) or a device (lirc). A bare name such as "libc.so.6", "libc" or "bash" is looked up.
+	// With a PID, the path is the one that the process sees.
+	Path string
+	// Symbol is a function (uprobe, kprobe), a pattern with * and ? (multi), "category/name" (tracepoint), a tracepoint's name
+	// (raw_tracepoint) or "provider:name" (usdt).
+	Symbol string
+	// Offset in bytes is added to Symbol; without a Symbol it is the offset in the file at Path.
+	Offset uint64
+	// PID limits uprobe, usdt and perf_event to one process. Zero means all.
+	PID int
+	// Netns is the path of a network namespace (sk_lookup, flow_dissector); a bare name means one made by "ip netns". Empty means
+	// the calling thread's own.
+	Netns string
+	// Map is the sockmap of sk_msg and sk_skb, the map an iterator walks, or the map of a struct_ops.
+	Map *Map
+	// MapName names a map of the same object; used when Map is nil.
+	MapName string
+	// Socket is the file descriptor of a socket (socket, sk_reuseport); the caller keeps it. Zero means none.
+	Socket int
+	// Program is the program whose function a freplace program replaces. Nil means the one that was set when it was loaded.
+	Program *Program
+	// Family is "ipv4" or "ipv6" (netfilter). Empty means ipv4.
+	Family string
+	// Chain is "prerouting", "input", "forward", "output" or "postrouting" (netfilter). Empty means input.
+	Chain string
+	// Priority orders netfilter hooks; lower runs earlier, and each BPF program in a chain needs its own.
+	Priority int
+	// Frequency is in samples per second (perf_event). Zero means 99.
+	Frequency uint64
+	// Cookie is what bpf_get_attach_cookie gives to a tracing program. Requires at least Linux 5.15; zero means none.
+	Cookie uint64
+}
+
+// or fills what t leaves open from what the section name says.
+func (t Target) or(section Target) Target {
+	if t.Path == "" && t.Symbol == "" && t.Offset == 0 {
+		t.Path, t.Symbol, t.Offset = section.Path, section.Symbol, section.Offset
+	}
+	t.Path = cmp.Or(t.Path, section.Path)
+	t.PID = cmp.Or(t.PID, section.PID)
+	return t
+}
+
+// targetError is a target that cannot be used, and what to give instead. It matches [ErrTarget].
+type targetError struct {
+	text  string
+	cause error
+}
+
+func (e *targetError) Error() string        { return e.text }
+func (e *targetError) Is(target error) bool { return target == ErrTarget }
+func (e *targetError) Unwrap() error        { return e.cause }
+
+func badTarget(format string, args ...any) error {
+	err := fmt.Errorf(format, args...)
+	return &targetError{text: err.Error(), cause: errors.Unwrap(err)}
+}
+
+// noTarget says that a hook needs to be told where, and how.
+func noTarget(what, example string) error {
+	return badTarget("no %s given; for example %s", what, example)
+}

@@ -1,0 +1,117 @@
+package kerneltest
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/bowline-edge/bowline/internal/kernel"
+)
+
+// gate says when a kernel should have a feature.
+type gate struct {
+	// words of an error's text that mean the feature, in lower case
+	words []string
+	// major and minor are the first Linux with it
+	major, minor int
+	// config are build options that it needs
+	config []string
+	// refused says why a kernel that was built with it may still lack it; nil where there is no such reason
+	refused func() error
+}
+
+// gates has the features that tests may skip for. An error about anything else fails the test.
+var gates = []gate{
+	{words: []string{"trampoline", "fentry", "fexit", "fmod_ret", "struct_ops", "freplace"}, major: 5, minor: 5,
+		config: []string{"CONFIG_FUNCTION_TRACER", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"}, refused: trampolinesForbidden},
+	{words: []string{"bpf lsm", "lsm"}, major: 5, minor: 7,
+		config: []string{"CONFIG_BPF_LSM", "CONFIG_FUNCTION_TRACER"}, refused: lsmForbidden},
+	{words: []string{"kprobe"}, major: 4, minor: 17, config: []string{"CONFIG_KPROBES", "CONFIG_KPROBE_EVENTS"}},
+	{words: []string{"uprobe.multi"}, major: 6, minor: 6, config: []string{"CONFIG_UPROBES"}},
+	{words: []string{"uprobe"}, major: 4, minor: 17, config: []string{"CONFIG_UPROBES"}},
+	{words: []string{"netkit"}, major: 6, minor: 7, config: []string{"CONFIG_NETKIT"}},
+	{words: []string{"netfilter"}, major: 6, minor: 4, config: []string{"CONFIG_NETFILTER_BPF_LINK"}},
+	{words: []string{"tcx"}, major: 6, minor: 6, config: []string{"CONFIG_NET_XGRESS"}},
+	{words: []string{"clsact"}, major: 4, minor: 5, config: []string{"CONFIG_NET_CLS_BPF", "CONFIG_NET_SCH_INGRESS"}},
+	{words: []string{"sk_lookup"}, major: 5, minor: 9},
+	{words: []string{"flow_dissector"}, major: 5, minor: 7},
+	{words: []string{"sk_skb", "sk_msg", "sockmap"}, major: 5, minor: 10, config: []string{"CONFIG_BPF_STREAM_PARSER"}},
+	{words: []string{"xdp"}, major: 5, minor: 9},
+	{words: []string{"iter"}, major: 5, minor: 8, config: []string{"CONFIG_DEBUG_INFO_BTF"}},
+	{words: []string{"btf"}, major: 5, minor: 4, config: []string{"CONFIG_DEBUG_INFO_BTF"}},
+	{words: []string{"ringbuf", "ring buffer"}, major: 5, minor: 8},
+	{words: []string{"bloom"}, major: 5, minor: 16},
+	{words: []string{"user ring"}, major: 6, minor: 1},
+	{words: []string{"arena"}, major: 6, minor: 9},
+	{words: []string{"cgroup"}, major: 4, minor: 10, config: []string{"CONFIG_CGROUP_BPF"}},
+	{words: []string{"lirc"}, major: 4, minor: 18, config: []string{"CONFIG_BPF_LIRC_MODE2"}},
+	{words: []string{"tracefs"}, major: 4, minor: 1, config: []string{"CONFIG_TRACING"}},
+	{words: []string{"cookie", "perf link"}, major: 5, minor: 15},
+}
+
+// trampolinesForbidden is nil unless the kernel's policy refuses trampolines even to root. Any other reason is for the test to report.
+func trampolinesForbidden() error {
+	if err := kernel.Trampolines(); errors.Is(err, unix.EPERM) {
+		return err
+	}
+	return nil
+}
+
+func lsmForbidden() error {
+	if err := trampolinesForbidden(); err != nil {
+		return err
+	}
+	return kernel.BPFLSM()
+}
+
+// SkipIfUnsupported skips the test if err says that the kernel lacks something and this kernel really cannot have it: it is too
+// old, or was built or booted without it. If the kernel should have it, the test fails. Other errors and nil are left alone.
+func SkipIfUnsupported(t testing.TB, err error) {
+	t.Helper()
+	if err == nil || !(errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, kernel.ErrUnsupported)) {
+		return
+	}
+	g, ok := find(err)
+	if !ok {
+		t.Fatalf("%v\nno gate of kerneltest knows this feature; add one or mend the code", err)
+	}
+	if why := g.lacking(); why != "" {
+		t.Skipf("%s: %v", why, err)
+	}
+	t.Fatalf("%v\nthis kernel (%s) should have it", err, kernel.Running())
+}
+
+func find(err error) (gate, bool) {
+	text := strings.ToLower(err.Error())
+	for _, g := range gates {
+		for _, w := range g.words {
+			if strings.Contains(text, w) {
+				return g, true
+			}
+		}
+	}
+	return gate{}, false
+}
+
+// lacking says why this kernel has no such feature; empty if it should have it.
+func (g gate) lacking() string {
+	if v := kernel.Running(); !v.AtLeast(g.major, g.minor) {
+		return "Linux " + v.String() + " is too old"
+	}
+	if c, err := kernel.KernelConfig(); err == nil {
+		for _, option := range g.config {
+			if !c.On(option) {
+				return "this kernel is built without " + option
+			}
+		}
+	}
+	if g.refused != nil {
+		if err := g.refused(); err != nil {
+			return err.Error()
+		}
+	}
+	return ""
+}
