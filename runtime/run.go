@@ -1,0 +1,202 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/bowline-edge/bowline/runtime/engine"
+	"github.com/bowline-edge/bowline/runtime/preempt"
+)
+
+// DefaultGrace is how long a plugin may go on after it was told to stop, when
+// [Config].Grace is zero.
+const DefaultGrace = 500 * time.Millisecond
+
+// ErrStuck means that a stopped plugin did not come back from a host function,
+// such as a write to a pipe that nobody reads. What it held stays open until it does.
+var ErrStuck = errors.New("the plugin is stuck in a system call")
+
+// Config says what one run of a plugin gets. The zero value grants nothing: no
+// arguments, no environment, empty input, output to nowhere.
+type Config struct {
+	// Args are the arguments after the program's name, which is the module's.
+	Args []string
+	// Env holds "NAME=value" pairs.
+	Env []string
+	// Dirs are the preopened directories.
+	Dirs []engine.Dir
+	// Stdin, Stdout and Stderr are the standard streams. An *os.File as
+	// Stdin is read so that a stopped plugin does not wait for it.
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// MemoryLimit caps the linear memory in bytes; see [engine.InstanceConfig].
+	MemoryLimit uint64
+	// Grace is how long the plugin may go on after the context is done, to print
+	// what it has. Blocking calls return at once, and after Grace its code is
+	// interrupted wherever it is. Zero means DefaultGrace.
+	Grace time.Duration
+	// Log and Report are handed to the providers, see [engine.Env]. Nil discards.
+	Log    func(line string)
+	Report func(step string, err error)
+}
+
+// Run makes an instance and runs it: _initialize if the module exports it, then
+// _start. It answers the exit code, which is 0 when _start returns. When the
+// context is done the plugin is stopped, and the error is the context's cause.
+// Other errors: [*engine.Trap], an error of a provider, [ErrStuck].
+//
+// All that the plugin opened is closed when Run returns, unless it is stuck.
+func (m *Module) Run(ctx context.Context, cfg Config) (uint32, error) {
+	defaults(&cfg)
+	inst := &run{module: m, cfg: cfg}
+	done := make(chan struct{})
+	var code uint32
+	var err error
+	m.runs.Go(func() {
+		defer close(done)
+		code, err = inst.run(ctx)
+	})
+	select {
+	case <-done:
+	case <-ctx.Done():
+		if !inst.stop(context.Cause(ctx), done) {
+			return 0, fmt.Errorf("run %s: %w", m.name, ErrStuck)
+		}
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return code, cause
+	}
+	return code, err
+}
+
+func defaults(cfg *Config) {
+	if cfg.Grace == 0 {
+		cfg.Grace = DefaultGrace
+	}
+	if cfg.Log == nil {
+		cfg.Log = func(string) {}
+	}
+	if cfg.Report == nil {
+		cfg.Report = func(string, error) {}
+	}
+}
+
+// run is one instance on its way from start to clean-up.
+type run struct {
+	module *Module
+	cfg    Config
+	killed atomic.Pointer[error] // why guest code must not go on
+}
+
+// stop waits until the run has ended: for the grace time by itself, then by
+// force. It answers false when the plugin does not come back even so.
+func (r *run) stop(cause error, done <-chan struct{}) bool {
+	timer := time.NewTimer(r.cfg.Grace)
+	defer timer.Stop()
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+	}
+	r.killed.Store(&cause)
+	timer.Reset(r.cfg.Grace/2 + 100*time.Millisecond)
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// run binds, instantiates, calls, and closes everything again, newest first.
+func (r *run) run(ctx context.Context) (code uint32, err error) {
+	bounds, funcs, err := r.bind()
+	defer func() {
+		for i := len(bounds) - 1; i >= 0; i-- {
+			if bounds[i] != nil {
+				err = errors.Join(err, bounds[i].Close())
+			}
+		}
+	}()
+	if err != nil {
+		return 0, err
+	}
+	cfg := engine.InstanceConfig{Funcs: funcs, MemoryLimit: r.cfg.MemoryLimit}
+	if r.module.needsWASI {
+		stdin, closeStdin := stoppable(ctx, r.cfg.Stdin)
+		defer closeStdin()
+		cfg.WASI = &engine.WASI{
+			Args: append([]string{r.module.name}, r.cfg.Args...), Env: r.cfg.Env, Dirs: r.cfg.Dirs,
+			Stdin: stdin, Stdout: r.cfg.Stdout, Stderr: r.cfg.Stderr, Stop: ctx.Done(),
+		}
+	}
+	in, err := r.module.code.Instantiate(ctx, cfg)
+	if err == nil {
+		err = r.call(ctx, in)
+		defer func() { err = errors.Join(err, in.Close()) }()
+	}
+	var exit *engine.ExitError
+	if errors.As(err, &exit) {
+		return exit.Code, nil
+	}
+	return 0, err
+}
+
+// bind makes the providers' side of this instance.
+func (r *run) bind() ([]engine.Bound, []engine.HostFunc, error) {
+	providers := r.module.rt.providers
+	env := engine.Env{Name: r.module.name, Log: r.cfg.Log, Report: r.cfg.Report}
+	bounds := make([]engine.Bound, len(providers))
+	funcs := []engine.HostFunc{r.yield()}
+	for _, l := range r.module.links {
+		if bounds[l.provider] == nil {
+			b, err := providers[l.provider].Bind(env)
+			if err != nil {
+				return bounds, nil, err
+			}
+			bounds[l.provider] = b
+		}
+		funcs = append(funcs, bounds[l.provider].Func(l.imp))
+	}
+	return bounds, funcs, nil
+}
+
+// yield is what the checks in the guest's code call every now and then. It
+// ends a guest that must not go on, and lets the Go scheduler in.
+func (r *run) yield() engine.HostFunc {
+	return engine.HostFunc{
+		Module: preempt.ImportModule, Name: preempt.ImportYield,
+		Call: func(context.Context, engine.Instance, []uint64) error {
+			if cause := r.killed.Load(); cause != nil {
+				return *cause
+			}
+			return nil
+		},
+	}
+}
+
+// call runs the entry points.
+func (r *run) call(ctx context.Context, in engine.Instance) error {
+	entries := 0
+	for _, name := range []string{"_initialize", "_start"} {
+		typ, ok := in.HasExport(name)
+		if !ok {
+			continue
+		}
+		entries++
+		if len(typ.Params)+len(typ.Results) > 0 {
+			return fmt.Errorf("export %s has type %s, want (); the module is no WASI command or reactor", name, typ)
+		}
+		if err := in.Call(ctx, name, typ, nil); err != nil {
+			return err
+		}
+	}
+	if entries == 0 {
+		return errors.New("the module exports neither _start nor _initialize, so there is nothing to run; build it as a WASI command")
+	}
+	return nil
+}

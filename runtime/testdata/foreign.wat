@@ -1,0 +1,1 @@
+(module (import "env" "emscripten_resize_heap" (func (param i32) (result i32))))
