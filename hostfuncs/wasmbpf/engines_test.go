@@ -1,0 +1,12 @@
+//go:build !wasmtime
+
+package wasmbpf
+
+import (
+	"github.com/bowline-edge/bowline/runtime/engine"
+	"github.com/bowline-edge/bowline/runtime/engine/wazero"
+)
+
+var engines = map[string]func() (engine.Engine, error){
+	"wazero": func() (engine.Engine, error) { return wazero.New(wazero.Options{}) },
+}
