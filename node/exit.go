@@ -1,0 +1,35 @@
+package node
+
+import (
+	"errors"
+	"os"
+
+	"github.com/bowline-edge/bowline/bpf"
+)
+
+// The exit codes of the command. Everything else is the plugin's own.
+const (
+	ExitOK          = 0
+	ExitFailure     = 1
+	ExitUsage       = 2   // a wrong command line
+	ExitDenied      = 3   // a privilege is missing
+	ExitUnsupported = 6   // the kernel lacks a feature
+	ExitTimeout     = 124 // the time-out passed, as timeout(1) says it
+	ExitInterrupted = 130 // SIGINT or SIGTERM
+)
+
+// ErrTimeout is the cause with which a run ends when its time is up.
+var ErrTimeout = errors.New("time-out")
+
+// exitCode says how the process ends after a run that ended with err.
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.Is(err, bpf.ErrPermission), errors.Is(err, os.ErrPermission):
+		return ExitDenied
+	case errors.Is(err, bpf.ErrUnsupported):
+		return ExitUnsupported
+	}
+	return ExitFailure
+}

@@ -1,0 +1,142 @@
+// Package node is the one place that wires everything together: engine, host
+// functions and kernel side, for the command and for embedders.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/bowline-edge/bowline/hostfuncs/wasmbpf"
+	"github.com/bowline-edge/bowline/runtime"
+	"github.com/bowline-edge/bowline/runtime/engine"
+)
+
+// RunOptions say what to run and what it gets. The zero value of everything but
+// File is a sensible default that grants nothing.
+type RunOptions struct {
+	// File is the path of the module; "-" reads it from Stdin.
+	File string
+	// Args, Env and Dirs are handed to the plugin, see [runtime.Config].
+	Args []string
+	Env  []string
+	Dirs []engine.Dir
+	// Timeout stops the plugin after that time. Zero means never.
+	Timeout time.Duration
+	// Engine is one of [Engines]. Empty means the first.
+	Engine string
+	// Verbose tells on Stderr what happens, and the whole log of the verifier.
+	Verbose bool
+	// CacheDir holds compiled modules. Empty means the user's cache directory,
+	// "off" none.
+	CacheDir string
+	// MemoryLimit caps the plugin's linear memory in bytes. Zero means 4 GiB.
+	MemoryLimit uint64
+	// Stdin, Stdout and Stderr are the plugin's streams; the host's own lines go
+	// to Stderr too.
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+}
+
+// Run runs one plugin to its end and answers the exit code for the process, as
+// the constants say, and what went wrong, if that is for the host to say. When
+// the plugin fails after a step that the host had to refuse it (a privilege or
+// a kernel feature that is missing), the code is ExitDenied or ExitUnsupported.
+func Run(ctx context.Context, opts RunOptions) (int, error) {
+	if opts.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, opts.Timeout, ErrTimeout)
+		defer cancel()
+	}
+	name, wasm, err := read(&opts)
+	if err != nil {
+		return exitCode(err), err
+	}
+	t := newTalk(opts.Stderr, name, opts.Verbose)
+	code, err := run(ctx, opts, name, wasm, t)
+	switch {
+	case err != nil && errors.Is(err, context.Cause(ctx)):
+		if errors.Is(err, ErrTimeout) {
+			return ExitTimeout, nil
+		}
+		return ExitInterrupted, nil
+	case err != nil:
+		return exitCode(err), err
+	case code != 0 && t.refused() != nil:
+		return exitCode(t.refused()), nil
+	}
+	return int(code & 0xff), nil
+}
+
+func run(ctx context.Context, opts RunOptions, name string, wasm []byte, t *talk) (code uint32, err error) {
+	eng, err := newEngine(opts, t)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		// A plugin that is stuck still uses the code; the process is about to end.
+		if !errors.Is(err, runtime.ErrStuck) {
+			err = errors.Join(err, eng.Close())
+		}
+	}()
+	rt, err := runtime.New(runtime.Options{Engine: eng, Providers: []engine.Provider{wasmbpf.Provider{}}})
+	if err != nil {
+		return 0, err
+	}
+	started := time.Now()
+	mod, err := rt.Load(ctx, name, wasm)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if !errors.Is(err, runtime.ErrStuck) {
+			err = errors.Join(err, rt.Close())
+		}
+	}()
+	t.detail("%s %s loaded %d bytes in %s", eng.Name(), eng.Version(), len(wasm), time.Since(started).Round(time.Microsecond))
+	return mod.Run(ctx, runtime.Config{
+		Args: opts.Args, Env: opts.Env, Dirs: opts.Dirs,
+		Stdin: opts.Stdin, Stdout: opts.Stdout, Stderr: opts.Stderr,
+		MemoryLimit: opts.MemoryLimit, Log: t.line, Report: t.report,
+	})
+}
+
+// read reads the module. A module from standard input leaves nothing there for
+// the plugin.
+func read(opts *RunOptions) (name string, wasm []byte, err error) {
+	if opts.File == "-" {
+		in := opts.Stdin
+		opts.Stdin = nil
+		if in == nil {
+			return "", nil, errors.New("run -: there is no standard input")
+		}
+		wasm, err = readLimited(in)
+		return "plugin", wasm, err
+	}
+	f, err := os.Open(opts.File)
+	if err != nil {
+		return "", nil, fmt.Errorf("run %s: %w", opts.File, err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return "", nil, fmt.Errorf("run %s: it is a directory; name the .wasm file", opts.File)
+	}
+	wasm, err = readLimited(f)
+	if err != nil {
+		return "", nil, fmt.Errorf("run %s: %w", opts.File, err)
+	}
+	return strings.TrimSuffix(filepath.Base(opts.File), ".wasm"), wasm, nil
+}
+
+func readLimited(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(io.LimitReader(r, runtime.MaxModuleSize+1))
+	if err == nil && len(b) > runtime.MaxModuleSize {
+		err = fmt.Errorf("larger than %d MiB, which is the limit for a module", runtime.MaxModuleSize>>20)
+	}
+	return b, err
+}
