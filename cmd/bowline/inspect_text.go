@@ -1,0 +1,157 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// writeInspection writes an inspection for people.
+func writeInspection(w io.Writer, in *inspection, s style, columns int) {
+	row := func(name, text string) { fmt.Fprintf(w, "%-11s%s\n", name, text) }
+	facts := []string{in.Kind, in.Role, size(uint64(in.Size))}
+	if in.Language != "" {
+		facts = append(facts, in.Language)
+	}
+	fmt.Fprintf(w, "%s\n", s.bold(printable(in.File)))
+	row("module", strings.Join(facts, ", "))
+	row("sha256", in.SHA256)
+	if in.Name != "" {
+		row("name", printable(in.Name))
+	}
+	for _, p := range in.Producers {
+		row(p.Field, printable(strings.TrimSpace(p.Name+" "+p.Version)))
+	}
+	row("functions", fmt.Sprint(in.Functions))
+	for _, m := range in.Memories {
+		row("memory", limitsText(m, "pages of 64 KiB"))
+	}
+	for _, t := range in.Tables {
+		row("table", limitsText(t, t.Type))
+	}
+	var sections []string
+	for _, c := range in.Sections {
+		sections = append(sections, fmt.Sprintf("%s (%s)", printable(c.Name), size(uint64(c.Size))))
+	}
+	if len(sections) > 0 {
+		row("sections", strings.TrimLeft(wrap(strings.Join(sections, ", "), strings.Repeat(" ", 11), columns), " "))
+	}
+	writeImports(w, in, s)
+	if len(in.Exports) > 0 {
+		fmt.Fprintf(w, "\n%s\n", s.bold("exports"))
+	}
+	for _, e := range in.Exports {
+		fmt.Fprintf(w, "  %-9s%s %s\n", e.Kind, printable(e.Name), s.dim(e.Type))
+	}
+	if len(in.Objects) == 0 {
+		fmt.Fprintf(w, "\nno BPF object inside\n")
+	}
+	for _, o := range in.Objects {
+		writeObject(w, o, s, columns)
+	}
+}
+
+func writeImports(w io.Writer, in *inspection, s style) {
+	if len(in.Imports) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s\n", s.bold("imports"))
+	for _, i := range in.Imports {
+		mark := fmt.Sprintf("%-9s", i.Interface)
+		if i.Interface == "unknown" {
+			mark = s.red(mark)
+		}
+		what := i.Type
+		if what == "" {
+			what = i.Kind
+		}
+		fmt.Fprintf(w, "  %s%s.%s %s\n", mark, printable(i.Module), printable(i.Name), s.dim(what))
+	}
+}
+
+func limitsText(l limits, unit string) string {
+	text := fmt.Sprintf("%d %s", l.Initial, unit)
+	if l.Max != nil {
+		text += fmt.Sprintf(", at most %d", *l.Max)
+	} else {
+		text += ", no maximum"
+	}
+	if l.Shared {
+		text += ", shared"
+	}
+	if l.Imported {
+		text += ", imported"
+	}
+	return text
+}
+
+func writeObject(w io.Writer, o objectReport, s style, columns int) {
+	fmt.Fprintf(w, "\n%s in %s at 0x%x, %s\n", s.bold("BPF object"), printable(o.Where), o.Offset, size(uint64(o.Size)))
+	if o.Error != "" {
+		fmt.Fprintf(w, "  %s %s\n", s.red("unusable:"), printable(o.Error))
+		return
+	}
+	facts := []string{}
+	if o.License != "" {
+		facts = append(facts, "licence "+printable(o.License))
+	}
+	var needs []string
+	if o.NeedsBTF {
+		needs = append(needs, "kernel BTF")
+	}
+	if o.OldestKernel != "" {
+		needs = append(needs, fmt.Sprintf("Linux %s or newer (%s)", o.OldestKernel, o.Because))
+	}
+	if len(needs) > 0 {
+		facts = append(facts, "needs "+strings.Join(needs, " and "))
+	}
+	if len(facts) > 0 {
+		fmt.Fprintf(w, "  %s\n", strings.Join(facts, ", "))
+	}
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "  PROGRAM\tSECTION\tTYPE\tHOOK\tATTACH TO\tINSTRUCTIONS")
+	for _, p := range o.Programs {
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%d\n", printable(p.Name), printable(p.Section), p.Type, dash(p.Hook), dash(printable(p.AttachTo)), p.Insns)
+	}
+	t.Flush()
+	for _, p := range o.Programs {
+		writeCalls(w, p.Name+" calls", append(append([]string{}, p.Helpers...), p.Kfuncs...), s, columns)
+	}
+	if len(o.Maps) == 0 {
+		return
+	}
+	fmt.Fprintln(t, "  MAP\tTYPE\tKEY\tVALUE\tENTRIES\tFLAGS")
+	for _, m := range o.Maps {
+		fmt.Fprintf(t, "  %s\t%s\t%d\t%d\t%d\t%s\n", printable(m.Name), m.Type, m.KeySize, m.ValueSize, m.MaxEntries, dash(strings.Join(m.Flags, ",")))
+	}
+	t.Flush()
+}
+
+func writeCalls(w io.Writer, what string, names []string, s style, columns int) {
+	if len(names) == 0 {
+		return
+	}
+	for i, n := range names {
+		names[i] = printable(n)
+	}
+	text := wrap(printable(what)+" "+strings.Join(names, ", "), "    ", columns)
+	fmt.Fprintln(w, s.dim(text))
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// printable keeps a module from writing control characters to the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= 0x202a && r <= 0x202e {
+			return '?'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){appName: main})
+}
+
+func TestScripts(t *testing.T) {
+	samples, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("SAMPLES", samples)
+			e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache"))
+			return nil
+		},
+		Condition: func(cond string) (bool, error) {
+			return cond == "root" && os.Geteuid() == 0, nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"embed": embed,
+			"cut":   cut,
+			"patch": patch,
+			"zeros": zeros,
+		},
+	})
+}
+
+// embed adds files to a module: embed OUT IN data FILE | custom NAME FILE ...
+// It writes whole sections, which is enough for inspecting.
+func embed(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 4 {
+		ts.Fatalf("usage: embed OUT IN (data FILE | custom NAME FILE)...")
+	}
+	out := []byte(ts.ReadFile(args[1]))
+	for rest := args[2:]; len(rest) > 0; {
+		switch rest[0] {
+		case "data":
+			b := []byte(ts.ReadFile(rest[1]))
+			segment := slices.Concat([]byte{1, 1}, leb(len(b)), b) // one passive segment
+			out = slices.Concat(out, []byte{11}, leb(len(segment)), segment)
+			rest = rest[2:]
+		case "custom":
+			section := slices.Concat(leb(len(rest[1])), []byte(rest[1]), []byte(ts.ReadFile(rest[2])))
+			out = slices.Concat(out, []byte{0}, leb(len(section)), section)
+			rest = rest[3:]
+		default:
+			ts.Fatalf("embed: %q is neither data nor custom", rest[0])
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), out, 0o644))
+}
+
+func leb(n int) []byte { return binary.AppendUvarint(nil, uint64(n)) }
+
+// cut keeps the first bytes of a file: cut OUT IN SIZE.
+func cut(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(ts.ReadFile(args[1]))[:n], 0o644))
+}
+
+// patch changes one byte of a file: patch OUT IN OFFSET VALUE.
+func patch(ts *testscript.TestScript, _ bool, args []string) {
+	b := []byte(ts.ReadFile(args[1]))
+	at, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	value, err := strconv.ParseUint(args[3], 0, 8)
+	ts.Check(err)
+	b[at] = byte(value)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
+}
+
+// zeros makes a file of so many bytes without writing them: zeros OUT SIZE.
+func zeros(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(f.Truncate(n))
+	ts.Check(f.Close())
+}

@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"github.com/bowline-edge/bowline/internal/wasmfile"
+	"github.com/bowline-edge/bowline/node"
+	"github.com/bowline-edge/bowline/runtime/engine"
+)
+
+func (a *app) runCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "run",
+		Usage:     "run a plugin",
+		ArgsUsage: "[OPTIONS] FILE.wasm [-- ARGUMENTS]",
+		Description: "Runs the plugin in FILE.wasm, or from standard input if FILE is \"-\", until it ends. What follows \"--\" are the " +
+			"plugin's own arguments; options may stand before or after the file. The plugin gets standard input, output and " +
+			"error, and of the rest only what the options give: no environment, no files.\n" +
+			"Ctrl-C or SIGTERM stops the plugin and detaches what it attached; a second one ends the process at once.",
+		UsageText: "run execsnoop.wasm\n" +
+			"run execsnoop.wasm --timeout 10s -- --name bash\n" +
+			"run tool.wasm --dir /etc --dir /var/log/tool:/log:rw --env LANG --env MODE=fast\n" +
+			"run - < plugin.wasm",
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "env", Usage: "give the plugin the environment variable `K=V`; K alone passes the host's value; repeatable"},
+			&cli.StringSliceFlag{Name: "dir", Usage: "give the plugin a directory, `HOST[:GUEST][:rw]`; read-only without :rw; repeatable"},
+			&cli.StringFlag{Name: "timeout", Usage: "stop the plugin after `DURATION`, such as 10s or 1m30s, and exit with 124"},
+			&cli.StringFlag{Name: "engine", Usage: "run on `ENGINE` (in this build: " + strings.Join(node.Engines(), ", ") + ")"},
+			&cli.StringFlag{Name: "memory", Usage: "let the plugin's memory grow to at most `SIZE`, such as 64M or 1G"},
+			&cli.StringFlag{Name: "cache", Usage: "keep compiled modules in `DIR`; \"off\" keeps none"},
+			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "tell on standard error what happens, with the whole log of the verifier"},
+		},
+		Action: a.runAction,
+	}
+}
+
+func (a *app) runAction(c *cli.Context) error {
+	opts, err := a.runOptions(c)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(c.Context)
+	defer cancel(nil)
+	defer onSignal(cancel)()
+	out := &pipeWriter{file: a.stdout, cancel: cancel}
+	opts.Stdin, opts.Stdout, opts.Stderr = a.stdin, a.stdout, a.stderr
+	if !isTerminal(a.stdout) {
+		opts.Stdout = out
+	}
+	code, err := node.Run(ctx, opts)
+	if out.broken.Load() {
+		return nil
+	}
+	if err != nil {
+		a.complain(runError(opts.File, err))
+	}
+	if code != node.ExitOK {
+		return exitCode(code)
+	}
+	return nil
+}
+
+// onSignal makes the first SIGINT or SIGTERM cancel the run and the second one end the process. The result ends that.
+func onSignal(cancel context.CancelCauseFunc) (stop func()) {
+	signals := make(chan os.Signal, 2)
+	done := make(chan struct{})
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case s := <-signals:
+				if n > 0 {
+					os.Exit(node.ExitInterrupted)
+				}
+				cancel(fmt.Errorf("interrupted by %s: %w", s, context.Canceled))
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
+}
+
+// pipeWriter ends the run when nobody reads the plugin's output any more, as in "| head".
+type pipeWriter struct {
+	file   *os.File
+	cancel context.CancelCauseFunc
+	broken atomic.Bool
+}
+
+// Write writes to the file.
+func (w *pipeWriter) Write(b []byte) (int, error) {
+	n, err := w.file.Write(b)
+	if errors.Is(err, unix.EPIPE) && !w.broken.Swap(true) {
+		w.cancel(fmt.Errorf("nobody reads the output: %w", context.Canceled))
+	}
+	return n, err
+}
+
+// runOptions turns the command line into what node wants.
+func (a *app) runOptions(c *cli.Context) (node.RunOptions, error) {
+	var o node.RunOptions
+	args := c.Args().Slice()
+	if i := slices.Index(args, "--"); i >= 0 {
+		args, o.Args = args[:i], args[i+1:]
+	}
+	switch len(args) {
+	case 0:
+		return o, usagef("run: no file named; name a .wasm file: %s run FILE.wasm", appName)
+	case 1:
+		o.File = args[0]
+	default:
+		return o, usagef("run: one file at a time, got %q as well; put the plugin's own arguments after \"--\"", args[1])
+	}
+	o.Engine, o.CacheDir, o.Verbose = c.String("engine"), c.String("cache"), c.Bool("verbose")
+	var err error
+	if o.Env, err = environment(c.StringSlice("env")); err != nil {
+		return o, err
+	}
+	if o.Dirs, err = directories(c.StringSlice("dir")); err != nil {
+		return o, err
+	}
+	if s := c.String("timeout"); c.IsSet("timeout") {
+		if o.Timeout, err = time.ParseDuration(s); err != nil || o.Timeout <= 0 {
+			return o, usagef("run: --timeout %q is no duration; write a number with its unit, such as 10s or 1m30s", s)
+		}
+	}
+	if s := c.String("memory"); c.IsSet("memory") {
+		if o.MemoryLimit, err = parseSize(s); err != nil {
+			return o, usagef("run: --memory %q: %v; write a size from 64K to 4G, such as 64M", s, err)
+		}
+	}
+	return o, checkEngine(o.Engine)
+}
+
+func checkEngine(name string) error {
+	switch {
+	case name == "" || slices.Contains(node.Engines(), name):
+		return nil
+	case name == "wasmtime":
+		return usagef("run: engine wasmtime is not in this build; build bowline with cgo and -tags wasmtime")
+	}
+	return usagef("run: unknown engine %q; this build has %s", name, strings.Join(node.Engines(), ", "))
+}
+
+// environment resolves K=V and K.
+func environment(list []string) ([]string, error) {
+	var env []string
+	for _, e := range list {
+		name, _, hasValue := strings.Cut(e, "=")
+		if name == "" {
+			return nil, usagef("run: --env %q has no name; write --env NAME=VALUE or --env NAME", e)
+		}
+		if !hasValue {
+			value, ok := os.LookupEnv(name)
+			if !ok {
+				continue
+			}
+			e = name + "=" + value
+		}
+		env = append(env, e)
+	}
+	return env, nil
+}
+
+// directories resolves HOST[:GUEST][:rw].
+func directories(list []string) ([]engine.Dir, error) {
+	var dirs []engine.Dir
+	for _, d := range list {
+		parts := strings.Split(d, ":")
+		var dir engine.Dir
+		if last := parts[len(parts)-1]; len(parts) > 1 && (last == "rw" || last == "ro") {
+			dir.Write = last == "rw"
+			parts = parts[:len(parts)-1]
+		}
+		if len(parts) > 2 || slices.Contains(parts, "") {
+			return nil, usagef("run: --dir %q is no directory; write --dir HOST, HOST:GUEST or HOST:GUEST:rw", d)
+		}
+		dir.Host, dir.Guest = parts[0], parts[len(parts)-1]
+		if info, err := os.Stat(dir.Host); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("run: --dir %s: there is no such directory; name one that exists", dir.Host)
+		}
+		dirs = append(dirs, dir)
+	}
+	return dirs, nil
+}
+
+// parseSize reads a number of bytes with an optional unit K, M or G, which are powers of 1024.
+func parseSize(s string) (uint64, error) {
+	digits := strings.TrimRight(s, "kKmMgGiB")
+	shift, ok := map[string]uint{"": 0, "b": 0, "k": 10, "m": 20, "g": 30}[strings.TrimSuffix(
+		strings.TrimSuffix(strings.ToLower(s[len(digits):]), "b"), "i")]
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || !ok {
+		return 0, errors.New("not a size")
+	}
+	if n > math.MaxUint64>>shift || n<<shift > 4<<30 {
+		return 0, errors.New("too large")
+	}
+	if n<<shift < 64<<10 {
+		return 0, errors.New("too small")
+	}
+	return n << shift, nil
+}
+
+// runError says what was tried, and what to do where the error does not.
+func runError(file string, err error) error {
+	for _, kind := range []error{wasmfile.ErrNotWasm, wasmfile.ErrComponent, wasmfile.ErrMalformed} {
+		if inner := innermost(err, kind); inner != nil {
+			err = inner
+		}
+	}
+	tried := "run " + file + ": "
+	text := strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", "; "), tried)
+	if hint := adviceFor(err); hint != "" && !strings.Contains(text, "; ") {
+		text += "; " + hint
+	}
+	return errors.New(tried + text)
+}
+
+// innermost finds the error in a tree of wrapped errors that says most exactly what is of a kind: the deepest that
+// matches and is not the kind itself. It is nil if there is none.
+func innermost(err, kind error) error {
+	if err == nil || err == kind || !errors.Is(err, kind) {
+		return nil
+	}
+	var next []error
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		next = []error{e.Unwrap()}
+	case interface{ Unwrap() []error }:
+		next = e.Unwrap()
+	}
+	for _, n := range next {
+		if inner := innermost(n, kind); inner != nil {
+			return inner
+		}
+	}
+	return err
+}
+
+// adviceFor says what to do about a file that cannot be used.
+func adviceFor(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "check the name"
+	case errors.Is(err, fs.ErrPermission):
+		return "check the permissions"
+	case errors.Is(err, wasmfile.ErrMalformed):
+		return "build it or fetch it again"
+	}
+	return ""
+}

@@ -1,0 +1,20 @@
+;; Prints the name of its first directory and exits with the error of making a file in it.
+(module
+  (import "wasi_snapshot_preview1" "fd_prestat_get" (func $prestat (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_prestat_dir_name" (func $dirname (param i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_open" (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 100) "made")
+  (func (export "_start") (local $len i32)
+    (if (call $prestat (i32.const 3) (i32.const 0)) (then (call $exit (i32.const 200))))
+    (local.set $len (i32.load (i32.const 4)))
+    (drop (call $dirname (i32.const 3) (i32.const 1024) (local.get $len)))
+    (i32.store8 (i32.add (i32.const 1024) (local.get $len)) (i32.const 10))
+    (i32.store (i32.const 8) (i32.const 1024))
+    (i32.store (i32.const 12) (i32.add (local.get $len) (i32.const 1)))
+    (drop (call $write (i32.const 1) (i32.const 8) (i32.const 1) (i32.const 16)))
+    ;; O_CREAT, with the right to write
+    (call $exit (call $open (i32.const 3) (i32.const 0) (i32.const 100) (i32.const 4) (i32.const 1)
+      (i64.const 64) (i64.const 0) (i32.const 0) (i32.const 20)))))
