@@ -1,0 +1,15 @@
+;; Memory that grows while the host looks at it.
+(module
+  (import "env" "look" (func $look (param i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 65530) "across a page")
+  (func (export "size") (result i32) (memory.size))
+  (func (export "grow") (param i32) (result i32) (memory.grow (local.get 0)))
+  (func (export "store") (param i32 i32) (i32.store (local.get 0) (local.get 1)))
+  (func (export "load") (param i32) (result i32) (i32.load (local.get 0)))
+  (func (export "grow_between") (result i32)
+    (call $look (i32.const 0))
+    (drop (memory.grow (i32.const 3)))
+    (i32.store (i32.const 327676) (i32.const 99))
+    (call $look (i32.const 327676))
+    (memory.size)))

@@ -1,0 +1,22 @@
+;; Elements of an exported function table, called by index as wasm-bpf's poll does.
+(module
+  (import "env" "invoke" (func $invoke (param i32 i32) (result i32)))
+  (import "env" "fail" (func $fail (param i32) (result i32)))
+  (table $t (export "__indirect_function_table") 8 funcref)
+  (elem (table $t) (i32.const 1) func $add $sub $none $trap $fails $nest $fail)
+  (func $add (param i32 i32 i32) (result i32)
+    (i32.add (i32.add (local.get 0) (local.get 1)) (local.get 2)))
+  (func $sub (param i32 i32 i32) (result i32)
+    (i32.sub (i32.sub (local.get 0) (local.get 1)) (local.get 2)))
+  (func $none)
+  (func $trap (param i32 i32 i32) (result i32) unreachable)
+  (func $fails (param i32 i32 i32) (result i32) (call $fail (local.get 0)))
+  ;; calls element (ctx) through the host again
+  (func $nest (param i32 i32 i32) (result i32)
+    (i32.add (local.get 2) (call $invoke (local.get 0) (i32.const 1))))
+  (func (export "invoke") (param i32 i32) (result i32)
+    (call $invoke (local.get 0) (local.get 1)))
+  (func (export "set") (param i32 i32)
+    (table.set $t (local.get 0) (table.get $t (local.get 1))))
+  (func (export "clear") (param i32) (table.set $t (local.get 0) (ref.null func)))
+  (func (export "alive") (result i32) (i32.const 42)))
