@@ -11,11 +11,17 @@ import (
 	"github.com/bowline-edge/bowline/runtime/engine/wazero"
 )
 
-// factory makes an engine of one kind. The warning says why the cache cannot be
-// used, if so.
+// factory makes an engine of one kind.
 type factory struct {
 	name string
-	open func(cacheDir string) (eng engine.Engine, warning string, err error)
+	open func(cacheDir string) (cachingEngine, error)
+}
+
+// cachingEngine can say why it does not use its cache directory, or why the last
+// entry could not be written.
+type cachingEngine interface {
+	engine.Engine
+	CacheError() error
 }
 
 // Engines lists the engines in this build, the default one first.
@@ -31,7 +37,7 @@ func factories() []factory {
 	return append([]factory{{name: "wazero", open: openWazero}}, optional...)
 }
 
-func newEngine(opts RunOptions, t *talk) (engine.Engine, error) {
+func newEngine(opts RunOptions, t *talk) (cachingEngine, error) {
 	all := factories()
 	i := 0
 	if opts.Engine != "" {
@@ -44,12 +50,9 @@ func newEngine(opts RunOptions, t *talk) (engine.Engine, error) {
 	if err != nil {
 		t.detail("no compile cache: %v", err)
 	}
-	eng, warning, err := all[i].open(dir)
+	eng, err := all[i].open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("start engine %s: %w", all[i].name, err)
-	}
-	if warning != "" {
-		t.line("no compile cache: " + warning)
 	}
 	return eng, nil
 }
@@ -76,7 +79,4 @@ func cacheDir(asked string) (string, error) {
 	return asked, nil
 }
 
-func openWazero(dir string) (engine.Engine, string, error) {
-	eng, err := wazero.New(wazero.Options{CacheDir: dir})
-	return eng, "", err
-}
+func openWazero(dir string) (cachingEngine, error) { return wazero.New(wazero.Options{CacheDir: dir}) }

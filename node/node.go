@@ -98,6 +98,9 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, t *talk
 			err = errors.Join(err, rt.Close())
 		}
 	}()
+	if err := eng.CacheError(); err != nil {
+		t.detail("compile cache: %v", err)
+	}
 	t.detail("%s %s loaded %d bytes in %s", eng.Name(), eng.Version(), len(wasm), time.Since(started).Round(time.Microsecond))
 	return mod.Run(ctx, runtime.Config{
 		Args: opts.Args, Env: opts.Env, Dirs: opts.Dirs,

@@ -1,0 +1,21 @@
+;; Wasmtime's WASI finds the memory through the exports of the module that calls it. When a host function
+;; hands a call on to it (see wasi.go), this module stands in between, with the guest's memory.
+(module
+  (type $io (func (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_read" (func $fd_read (type $io)))
+  (import "wasi_snapshot_preview1" "fd_write" (func $fd_write (type $io)))
+  (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_renumber" (func $fd_renumber (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_fdstat_get" (func $fd_fdstat_get (param i32 i32) (result i32)))
+  (import "guest" "memory" (memory 0))
+  (export "memory" (memory 0))
+  (func (export "fd_read") (type $io)
+    (call $fd_read (local.get 0) (local.get 1) (local.get 2) (local.get 3)))
+  (func (export "fd_write") (type $io)
+    (call $fd_write (local.get 0) (local.get 1) (local.get 2) (local.get 3)))
+  (func (export "fd_close") (param i32) (result i32)
+    (call $fd_close (local.get 0)))
+  (func (export "fd_renumber") (param i32 i32) (result i32)
+    (call $fd_renumber (local.get 0) (local.get 1)))
+  (func (export "fd_fdstat_get") (param i32 i32) (result i32)
+    (call $fd_fdstat_get (local.get 0) (local.get 1))))
