@@ -57,6 +57,8 @@ int BPF_PROG(on_exec, struct task_struct *task)
 	start = task->mm->arg_start;
 	len = task->mm->arg_end - start;
 	e->args_total = len;
+	/* Keeps the compiler from checking one copy of len and using another, which the verifier refuses. */
+	asm volatile("" : "+r"(len));
 	if (len > EXECSNOOP_ARGS)
 		len = EXECSNOOP_ARGS;
 	if (bpf_probe_read_user(e->args, len, (void *)start))

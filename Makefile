@@ -1,0 +1,49 @@
+# bowline. `make demo` shows it at work, `make test` proves it. Both set up what is missing.
+
+GO      ?= go
+SUDO    := $(if $(filter 0,$(shell id -u)),,sudo -E)
+# Tests that load BPF need root: only the test binaries run under sudo.
+EXEC    := $(if $(SUDO),-exec "$(SUDO)",)
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.PHONY: help setup build demo test bench guests lint fuzz clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: ## install what is missing: a Go toolchain and a C compiler
+	@./.ci/setup
+
+build: setup ## build bin/bowline, a static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/bowline ./cmd/bowline
+
+demo: build ## run execsnoop for ten seconds on this machine's real events
+	@$(SUDO) ./examples/demo.sh bin/bowline
+
+test: setup ## pass all tests, on both engines
+	$(GO) test $(EXEC) ./...
+	$(GO) test $(EXEC) -tags wasmtime ./runtime/... ./hostfuncs/... ./wasi-ebpf/...
+
+bench: build ## measure, beside a native Go program on the same BPF objects
+	$(GO) build -o bin/bench ./bench
+	$(GO) build -o bin/bench-native ./bench/native
+	$(SUDO) bin/bench
+
+guests: ## rebuild all .wasm and .bpf.o files bit for bit (installs clang-14)
+	@./.ci/setup guests
+	$(MAKE) -f guests.mk guests
+
+lint: setup ## gofmt, go vet for every platform, staticcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags wasmtime ./...
+	for p in arm64 arm riscv64; do GOARCH=$$p GOARM=7 CGO_ENABLED=0 $(GO) vet ./cmd/... ./runtime/... ./hostfuncs/... ./bpf/... || exit 1; done
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+fuzz: setup ## fuzz every decoder, FUZZTIME each (30s)
+	@./.ci/fuzz $(or $(FUZZTIME),30s)
+
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,239 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// task is something that all contenders can do.
+type task struct {
+	plugin string // for the runtimes
+	mode   string // for the native program
+	object string
+}
+
+var (
+	plain = task{"bench/guests/plain.wasm", "start", "bench/guests/plain.bpf.o"}
+	core  = task{"examples/execsnoop/execsnoop.wasm", "watch", "examples/execsnoop/execsnoop.bpf.o"}
+	drain = task{"bench/guests/drain.wasm", "drain", "bench/guests/drain.bpf.o"}
+)
+
+// process is a contender at work.
+type process struct {
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	out     *bufio.Reader
+	err     bytes.Buffer
+	started time.Time
+	ready   time.Duration // from exec to the first line, which comes when all is attached
+}
+
+// start starts a contender and waits until it has attached.
+func start(c contender, t task) (*process, error) {
+	p := &process{cmd: exec.Command(c.path, c.args(t)...)}
+	p.cmd.Stderr = &p.err
+	var err error
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	p.out = bufio.NewReader(out)
+	p.started = time.Now()
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if _, err := p.out.ReadString('\n'); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s did not get ready: %w: %s", c.who, err, p.err.String()), p.stop())
+	}
+	p.ready = time.Since(p.started)
+	return p, nil
+}
+
+// stop ends the process and waits for it.
+func (p *process) stop() error {
+	p.in.Close()
+	if err := p.cmd.Process.Signal(unix.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, p.out)
+	_ = p.cmd.Wait() // it ends with the signal, which is what we asked for
+	return nil
+}
+
+// ask sends a line and answers the numbers of the line that comes back.
+func (p *process) ask(line string) ([]float64, error) {
+	if _, err := io.WriteString(p.in, line+"\n"); err != nil {
+		return nil, err
+	}
+	answer, err := p.out.ReadString('\n')
+	if err != nil {
+		return nil, fmt.Errorf("ask %q: %w: %s", line, err, p.err.String())
+	}
+	var numbers []float64
+	for _, f := range strings.Fields(answer) {
+		n, err := strconv.ParseFloat(f, 64)
+		if err != nil {
+			return nil, fmt.Errorf("ask %q: answer %q", line, answer)
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, nil
+}
+
+// measure takes all figures.
+func measure(sides []contender, runs int) ([]figure, error) {
+	var figures []figure
+	for _, m := range []func([]contender, int) ([]figure, error){startTimes, memory, hotPaths} {
+		f, err := m(sides, runs)
+		if err != nil {
+			return nil, err
+		}
+		figures = append(figures, f...)
+	}
+	return figures, nil
+}
+
+// startTimes measures exec to attached. The first run of each fills its cache and does not count.
+func startTimes(sides []contender, runs int) ([]figure, error) {
+	var figures []figure
+	for _, s := range []struct {
+		name, goal string
+		task       task
+	}{
+		{"exec to attached, without CO-RE", "at most 25 ms", plain},
+		{"exec to attached, with CO-RE (execsnoop)", "at most 50 ms", core},
+	} {
+		samples := make([][]float64, len(sides))
+		for run := range runs + 1 {
+			for i, c := range sides {
+				p, err := start(c, s.task)
+				if err != nil {
+					return nil, err
+				}
+				if err := p.stop(); err != nil {
+					return nil, err
+				}
+				if run > 0 {
+					samples[i] = append(samples[i], p.ready.Seconds()*1000)
+				}
+			}
+		}
+		figures = append(figures, summarise(s.name, "ms", s.goal, sides, samples))
+	}
+	return figures, nil
+}
+
+// events is how many processes are started while the memory is measured.
+const events = 100
+
+// memory measures the resident memory of execsnoop after some events.
+func memory(sides []contender, runs int) ([]figure, error) {
+	samples := make([][]float64, len(sides))
+	for range max(runs/2, 1) {
+		for i, c := range sides {
+			p, err := start(c, core)
+			if err != nil {
+				return nil, err
+			}
+			for range events {
+				if err := exec.Command("true").Run(); err != nil {
+					return nil, errors.Join(err, p.stop())
+				}
+			}
+			for range events {
+				if _, err := p.out.ReadString('\n'); err != nil {
+					return nil, errors.Join(err, p.stop())
+				}
+			}
+			kib, err := resident(p.cmd.Process.Pid)
+			if err := errors.Join(err, p.stop()); err != nil {
+				return nil, err
+			}
+			samples[i] = append(samples[i], kib/1024)
+		}
+	}
+	return []figure{summarise("resident memory of execsnoop", "MiB", "under 18 MiB", sides, samples)}, nil
+}
+
+// resident reads VmRSS in KiB.
+func resident(pid int) (float64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(status)) {
+		if f := strings.Fields(line); len(f) > 1 && f[0] == "VmRSS:" {
+			return strconv.ParseFloat(f[1], 64)
+		}
+	}
+	return 0, fmt.Errorf("no VmRSS of process %d", pid)
+}
+
+// askKernel is the system call, which does not exist, that makes the program in
+// bench/guests/drain.bpf.c write 1000 records. The ring takes 104 of them.
+const (
+	askKernel = 6451063
+	fills     = 104
+)
+
+// hotPaths measures the drain of a full ring and map operations, timed by the
+// contenders themselves.
+func hotPaths(sides []contender, runs int) ([]figure, error) {
+	drained, lookups, updates := make([][]float64, len(sides)), make([][]float64, len(sides)), make([][]float64, len(sides))
+	for range runs {
+		for i, c := range sides {
+			p, err := start(c, drain)
+			if err != nil {
+				return nil, err
+			}
+			perRecord, lookup, update, err := hotPath(p)
+			if err := errors.Join(err, p.stop()); err != nil {
+				return nil, err
+			}
+			drained[i] = append(drained[i], perRecord)
+			lookups[i] = append(lookups[i], lookup)
+			updates[i] = append(updates[i], update)
+		}
+	}
+	return []figure{
+		summarise("ring-buffer drain, per 32-byte record", "ns", "under 110 ns", sides, drained),
+		summarise("map lookup", "ns", "at most 1.3 times native", sides, lookups),
+		summarise("map update", "ns", "at most 1.3 times native", sides, updates),
+	}, nil
+}
+
+func hotPath(p *process) (perRecord, lookup, update float64, err error) {
+	for round := range 3 { // the first warms up
+		for range fills {
+			_, _, _ = unix.Syscall(askKernel, 0, 0, 0)
+		}
+		n, err := p.ask("drain")
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		if n[0] != fills*1000 {
+			return 0, 0, 0, fmt.Errorf("drained %v records, want %d", n[0], fills*1000)
+		}
+		m, err := p.ask("map")
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		if round > 0 {
+			perRecord, lookup, update = n[1]/n[0], m[1]/m[0], m[2]/m[0]
+		}
+	}
+	return perRecord, lookup, update, nil
+}
