@@ -60,11 +60,14 @@ func Run(ctx context.Context, opts RunOptions) (int, error) {
 	t := newTalk(opts.Stderr, name, opts.Verbose)
 	code, err := run(ctx, opts, name, wasm, t)
 	switch {
-	case err != nil && errors.Is(err, context.Cause(ctx)):
-		if errors.Is(err, ErrTimeout) {
-			return ExitTimeout, nil
+	case err != nil && ctx.Err() != nil:
+		if errors.Is(err, context.Cause(ctx)) {
+			err = nil // what the caller asked for
 		}
-		return ExitInterrupted, nil
+		if errors.Is(context.Cause(ctx), ErrTimeout) {
+			return ExitTimeout, err
+		}
+		return ExitInterrupted, err
 	case err != nil:
 		return exitCode(err), err
 	case code != 0 && t.refused() != nil:

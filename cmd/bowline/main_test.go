@@ -39,11 +39,11 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// embed adds files to a module: embed OUT IN data FILE | custom NAME FILE ...
-// It writes whole sections, which is enough for inspecting.
+// embed adds sections with files to a module: embed OUT IN (data FILE | object FILE | custom NAME FILE)...
+// data is a passive data segment; object lies at address 65536 when the module runs, with its length at 65532.
 func embed(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 4 {
-		ts.Fatalf("usage: embed OUT IN (data FILE | custom NAME FILE)...")
+		ts.Fatalf("usage: embed OUT IN (data FILE | object FILE | custom NAME FILE)...")
 	}
 	out := []byte(ts.ReadFile(args[1]))
 	for rest := args[2:]; len(rest) > 0; {
@@ -53,18 +53,30 @@ func embed(ts *testscript.TestScript, neg bool, args []string) {
 			segment := slices.Concat([]byte{1, 1}, leb(len(b)), b) // one passive segment
 			out = slices.Concat(out, []byte{11}, leb(len(segment)), segment)
 			rest = rest[2:]
+		case "object":
+			b := []byte(ts.ReadFile(rest[1]))
+			active := func(address int, content []byte) []byte {
+				return slices.Concat([]byte{0, 0x41}, sleb(address), []byte{0x0b}, leb(len(content)), content)
+			}
+			segments := slices.Concat([]byte{2},
+				active(65532, binary.LittleEndian.AppendUint32(nil, uint32(len(b)))), active(65536, b))
+			out = slices.Concat(out, []byte{11}, leb(len(segments)), segments)
+			rest = rest[2:]
 		case "custom":
 			section := slices.Concat(leb(len(rest[1])), []byte(rest[1]), []byte(ts.ReadFile(rest[2])))
 			out = slices.Concat(out, []byte{0}, leb(len(section)), section)
 			rest = rest[3:]
 		default:
-			ts.Fatalf("embed: %q is neither data nor custom", rest[0])
+			ts.Fatalf("embed: %q is no kind of section", rest[0])
 		}
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), out, 0o644))
 }
 
 func leb(n int) []byte { return binary.AppendUvarint(nil, uint64(n)) }
+
+// sleb encodes a signed number between 2^14 and 2^20.
+func sleb(n int) []byte { return []byte{byte(n)&0x7f | 0x80, byte(n>>7)&0x7f | 0x80, byte(n >> 14)} }
 
 // cut keeps the first bytes of a file: cut OUT IN SIZE.
 func cut(ts *testscript.TestScript, _ bool, args []string) {
