@@ -99,10 +99,22 @@ func looksLike(b []byte) string {
 		return "it is a script"
 	case textHas("{") || textHas("["):
 		return "it looks like JSON"
-	case utf8.Valid(b[:min(len(b), 64)]) && !bytes.ContainsRune(b[:min(len(b), 64)], 0):
+	case printable(b[:min(len(b), 64)]):
 		return "it is text"
 	}
 	return fmt.Sprintf("it starts with % x, a Wasm file with 00 61 73 6d", b[:min(len(b), 4)])
+}
+
+// printable tells whether some bytes are text; the last character may be cut.
+func printable(b []byte) bool {
+	for len(b) >= utf8.UTFMax {
+		c, n := utf8.DecodeRune(b)
+		if c == utf8.RuneError || c < ' ' && c != '\t' && c != '\n' && c != '\r' {
+			return false
+		}
+		b = b[n:]
+	}
+	return true
 }
 
 // elfKind tells a BPF object from a native program.

@@ -312,7 +312,9 @@ func (f *File) parseCode(r *Reader) {
 }
 
 func (f *File) parseData(r *Reader) {
-	for range r.Count("data segments", 2, MaxData) {
+	n := r.Count("data segments", 2, MaxData)
+	f.Data = make([]DataSegment, 0, n)
+	for range n {
 		var d DataSegment
 		at := r.pos
 		switch mode := r.U32(); mode {

@@ -1,14 +1,17 @@
 package preempt_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
+	"github.com/tetratelabs/wazero/imports/wasi_snapshot_preview1"
 
 	"github.com/bowline-edge/bowline/runtime/preempt"
 )
@@ -31,10 +34,15 @@ type host struct {
 // newHost makes an engine. stop is the yield that ends the guest, zero for none.
 func newHost(t testing.TB, stop int) *host {
 	t.Helper()
-	ctx := t.Context()
-	h := &host{Runtime: wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfig().WithCoreFeatures(features)), stopAfter: stop}
+	return newHostWith(t, stop, wazero.NewRuntimeConfig())
+}
+
+func newHostWith(t testing.TB, stop int, cfg wazero.RuntimeConfig) *host {
+	t.Helper()
+	ctx := context.Background()
+	h := &host{Runtime: wazero.NewRuntimeWithConfig(ctx, cfg.WithCoreFeatures(features)), stopAfter: stop}
 	t.Cleanup(func() {
-		if err := h.Close(context.Background()); err != nil {
+		if err := h.Close(ctx); err != nil {
 			t.Error(err)
 		}
 	})
@@ -82,4 +90,16 @@ func rewrite(t testing.TB, wasm []byte, o preempt.Options) []byte {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// runWASI runs a WASI program and gives its output and how it ended.
+func runWASI(t *testing.T, wasm []byte) string {
+	t.Helper()
+	h := newHost(t, 0)
+	wasi_snapshot_preview1.MustInstantiate(t.Context(), h)
+	var out bytes.Buffer
+	cfg := wazero.NewModuleConfig().WithStdout(&out).WithStderr(&out).WithArgs("program", "a", "b")
+	_, err := h.InstantiateWithConfig(t.Context(), wasm, cfg)
+	fmt.Fprintf(&out, "ended with %v", err)
+	return out.String()
 }

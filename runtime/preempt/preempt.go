@@ -9,7 +9,6 @@
 package preempt
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -69,7 +68,9 @@ const (
 //
 // Name sections are kept up to date and other custom sections kept as they are,
 // but for those that point into the code and would be wrong: DWARF and other
-// debug information, code metadata and relocations are dropped.
+// debug information, code metadata and relocations are dropped. A damaged name
+// section is dropped too, even if nothing else changes: engines allocate what it
+// announces.
 //
 // Errors match [ErrReserved], [ErrTooLarge], or those of a file that is no core
 // module: [wasmfile.ErrNotWasm], [wasmfile.ErrComponent], [wasmfile.ErrMalformed].
@@ -89,7 +90,7 @@ func Rewrite(wasm []byte, opts Options) ([]byte, error) {
 		return nil, err
 	}
 	if !r.needed() {
-		return bytes.Clone(wasm), nil
+		return r.unchanged(wasm), nil
 	}
 	r.plan()
 	return r.write(wasm[:8])

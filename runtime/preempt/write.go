@@ -192,7 +192,6 @@ func (w *writer) section(s wasmfile.Section) error {
 			w.globalSection(wasmfile.Section{})
 		}
 	}
-	var err error
 	switch s.ID {
 	case wasmfile.SectionCustom:
 		w.custom(s)
@@ -212,13 +211,16 @@ func (w *writer) section(s wasmfile.Section) error {
 			w.longer(s, 2)
 			w.out = appendU32(appendU32(w.out, w.void), w.unit)
 		case wasmfile.SectionCode:
-			w.out, err = w.code(w.out)
+			var err error
+			if w.out, err = w.code(w.out); err != nil {
+				return err
+			}
 		default:
 			w.rest(s, 0)
 		}
 		w.end(at)
 	}
-	return err
+	return nil
 }
 
 func (w *writer) importSection(s wasmfile.Section) {

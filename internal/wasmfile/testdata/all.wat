@@ -1,0 +1,20 @@
+;; A module with something in every section. wat2wasm --debug-names all.wat
+(module $all
+  (type (func (param i32) (result i32)))
+  (import "env" "log" (func $log (param i32)))
+  (import "env" "base" (global $base i32))
+  (import "env" "table" (table $theirs 3 funcref))
+  (table $t 4 externref)
+  (memory $m 2 8)
+  (global $g (mut i64) (i64.const -5))
+  (elem (table $theirs) (i32.const 1) func $double $start)
+  (elem declare func $start)
+  (func $double (param $x i32) (result i32)
+    local.get $x local.get $x i32.add)
+  (func $start
+    i32.const 0 i32.const 0 i32.const 5 memory.init 2)
+  (start $start)
+  (export "double" (func $double)) (export "memory" (memory $m)) (export "g" (global $g)) (export "t" (table $t))
+  (data (i32.const 1024) "hello")
+  (data (global.get $base) "somewhere")
+  (data "later"))

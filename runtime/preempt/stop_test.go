@@ -1,0 +1,214 @@
+package preempt_test
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+
+	"github.com/bowline-edge/bowline/internal/wasmfile"
+	"github.com/bowline-edge/bowline/runtime/preempt"
+)
+
+// module assembles a module whose exported function "f" of type () -> () has
+// that body; further bodies are functions 1, 2, ... of the same type. There are a
+// table with all of them and a memory.
+func module(bodies ...[]byte) []byte {
+	sec := func(id byte, content ...byte) []byte { return append([]byte{id, byte(len(content))}, content...) }
+	n := byte(len(bodies))
+	m := []byte("\x00asm\x01\x00\x00\x00")
+	m = append(m, sec(1, 1, 0x60, 0, 0)...)
+	m = append(m, sec(3, append([]byte{n}, make([]byte, n)...)...)...)
+	m = append(m, sec(4, 1, 0x70, 0, n)...)
+	m = append(m, sec(5, 1, 0, 16)...)
+	m = append(m, sec(7, 1, 1, 'f', 0, 0)...)
+	elem := []byte{1, 0, 0x41, 0, 0x0b, n}
+	for i := range n {
+		elem = append(elem, i)
+	}
+	m = append(m, sec(9, elem...)...)
+	code := []byte{n}
+	for _, b := range bodies {
+		code = append(append(code, byte(len(b)+2), 0), b...)
+		code = append(code, 0x0b)
+	}
+	return append(m, sec(10, code...)...)
+}
+
+// endless are functions that never return by themselves.
+var endless = []struct {
+	name   string
+	bodies [][]byte
+}{
+	{"empty loop", [][]byte{{0x03, 0x40, 0x0c, 0, 0x0b}}},
+	{"loop over a condition", [][]byte{{0x03, 0x40, 0x41, 1, 0x0d, 0, 0x0b}}},
+	{"loop over br_table", [][]byte{{0x03, 0x40, 0x41, 7, 0x0e, 1, 0, 0, 0x0b}}},
+	{"loop over the label of an outer loop", [][]byte{{0x03, 0x40, 0x02, 0x40, 0x0c, 1, 0x0b, 0x0b}}},
+	{"two loops", [][]byte{{0x03, 0x40, 0x03, 0x40, 0x41, 0, 0x0d, 0, 0x0c, 1, 0x0b, 0x0b}}},
+	{"loop with a call", [][]byte{{0x03, 0x40, 0x10, 1, 0x0c, 0, 0x0b}, {}}},
+	{"loop that fills memory", [][]byte{{0x03, 0x40, 0x41, 0, 0x41, 0, 0x41, 0x80, 0x80, 0x3c, 0xfc, 11, 0, 0x0c, 0, 0x0b}}},
+	{"tail call of itself", [][]byte{{0x12, 0}}},
+	{"tail call through the table", [][]byte{{0x41, 0, 0x13, 0, 0}}},
+	{"tail calls of each other", [][]byte{{0x12, 1}, {0x12, 0}}},
+}
+
+// recursions end only by their depth.
+var recursions = []struct {
+	name   string
+	bodies [][]byte
+}{
+	{"recursion", [][]byte{{0x10, 0}}},
+	{"mutual recursion", [][]byte{{0x10, 1}, {0x10, 2}, {0x10, 0}}},
+	{"recursion through the table", [][]byte{{0x41, 1, 0x11, 0, 0}, {0x41, 0, 0x11, 0, 0}}},
+	{"recursion and table", [][]byte{{0x10, 1}, {0x41, 0, 0x11, 0, 0}}},
+	{"recursion in a block", [][]byte{{0x02, 0x40, 0x41, 1, 0x0d, 0, 0x0f, 0x0b, 0x10, 0}}},
+}
+
+func TestEndlessGuestsEndAtAYield(t *testing.T) {
+	for _, g := range append(endless[:len(endless):len(endless)], recursions...) {
+		t.Run(g.name, func(t *testing.T) {
+			h := newHost(t, 5)
+			m := h.instance(t, rewrite(t, module(g.bodies...), preempt.Options{Interval: 1000}), "")
+			if _, err := m.ExportedFunction("f").Call(t.Context()); !errors.Is(err, errStopped) {
+				t.Fatalf("got %v, want %v", err, errStopped)
+			}
+			if h.yields != 5 {
+				t.Fatalf("%d yields, want 5", h.yields)
+			}
+		})
+	}
+}
+
+func TestRecursionEndsAtTheDepth(t *testing.T) {
+	for _, g := range recursions {
+		t.Run(g.name, func(t *testing.T) {
+			h := newHost(t, 0)
+			m := h.instance(t, rewrite(t, module(g.bodies...), preempt.Options{MaxDepth: 1000}), "")
+			if _, err := m.ExportedFunction("f").Call(t.Context()); !errors.Is(err, errOverflow) {
+				t.Fatalf("got %v, want %v", err, errOverflow)
+			}
+		})
+	}
+}
+
+// Tail calls and returns give their level back.
+func TestDepthIsBalanced(t *testing.T) {
+	h := newHost(t, 50)
+	for _, g := range endless {
+		m := h.instance(t, rewrite(t, module(g.bodies...), preempt.Options{MaxDepth: 3, Interval: 100}), "")
+		h.yields = 0
+		if _, err := m.ExportedFunction("f").Call(t.Context()); !errors.Is(err, errStopped) {
+			t.Errorf("%s: got %v, want %v", g.name, err, errStopped)
+		}
+	}
+	h.stopAfter = 0
+	// f calls 1, which returns in a block or falls out of it, over and over.
+	returns := module(
+		[]byte{0x02, 0x40, 0x10, 1, 0x10, 1, 0x0b, 0x41, 0, 0x04, 0x40, 0x10, 0, 0x0b, 0x0f},
+		[]byte{0x02, 0x40, 0x41, 1, 0x04, 0x40, 0x0f, 0x0b, 0x10, 0, 0x0b})
+	m := h.instance(t, rewrite(t, returns, preempt.Options{MaxDepth: 3}), "")
+	for range 100 {
+		if _, err := m.ExportedFunction("f").Call(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestBulkInstructionsCountWhatTheyMove(t *testing.T) {
+	// One fill of 960 KiB has to yield, although it is no loop.
+	fill := module([]byte{0x41, 0, 0x41, 0, 0x41, 0x80, 0x80, 0x3c, 0xfc, 11, 0})
+	h := newHost(t, 0)
+	m := h.instance(t, rewrite(t, fill, preempt.Options{Interval: 900}), "")
+	if _, err := m.ExportedFunction("f").Call(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if h.yields != 1 {
+		t.Fatalf("%d yields, want 1", h.yields)
+	}
+}
+
+func TestGoProgramBehavesAlike(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds a program")
+	}
+	src := `package main
+
+import ("fmt"; "os"; "sort"; "strings")
+
+func main() {
+	words := strings.Fields("the quick brown fox jumps over the lazy dog")
+	sort.Strings(words)
+	done := make(chan int)
+	go func() { n := 0; for i := range 1000000 { n += i % 7 }; done <- n }()
+	fmt.Println("hello", words, os.Args, <-done)
+	defer func() { fmt.Println("recovered", recover()); os.Exit(7) }()
+	var m map[string]int
+	m["x"] = 1
+}
+`
+	wasm := goProgram(t, src)
+	var outputs [2]string
+	for i, b := range [][]byte{wasm, rewrite(t, wasm, preempt.Options{MaxDepth: 10000})} {
+		outputs[i] = runWASI(t, b)
+	}
+	if outputs[0] != outputs[1] || outputs[0] == "" {
+		t.Fatalf("original:\n%s\nrewritten:\n%s", outputs[0], outputs[1])
+	}
+	t.Logf("%d bytes, rewritten %d: %s", len(wasm), len(rewrite(t, wasm, preempt.Options{})), outputs[0])
+}
+
+func TestOutputIsDeterministic(t *testing.T) {
+	src := read(t, "testdata/kernels.wasm")
+	first := rewrite(t, src, preempt.Options{MaxDepth: 100})
+	for range 5 {
+		if !bytes.Equal(rewrite(t, bytes.Clone(src), preempt.Options{MaxDepth: 100}), first) {
+			t.Fatal("two runs give different bytes")
+		}
+	}
+}
+
+func TestRewritingTwiceIsRefused(t *testing.T) {
+	out := rewrite(t, module([]byte{0x10, 0}), preempt.Options{})
+	if _, err := preempt.Rewrite(out, preempt.Options{}); !errors.Is(err, preempt.ErrReserved) {
+		t.Fatalf("got %v, want %v", err, preempt.ErrReserved)
+	}
+}
+
+func TestModuleWithoutCodeStaysAsItIs(t *testing.T) {
+	for _, m := range [][]byte{[]byte("\x00asm\x01\x00\x00\x00"), module([]byte{0x01}), module([]byte{}, []byte{0x41, 1, 0x1a})} {
+		if out := rewrite(t, m, preempt.Options{MaxDepth: 5}); !bytes.Equal(out, m) {
+			t.Errorf("% x became % x", m, out)
+		}
+	}
+}
+
+func TestErrorsSayWhatTheFileIs(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		want error
+	}{
+		{"", wasmfile.ErrNotWasm},
+		{"(module)", wasmfile.ErrNotWasm},
+		{"\x00asm\x0d\x00\x01\x00", wasmfile.ErrComponent},
+		{"\x00asm\x01\x00\x00\x00\x0a\x05\x01", wasmfile.ErrMalformed},
+	} {
+		if _, err := preempt.Rewrite([]byte(c.in), preempt.Options{}); !errors.Is(err, c.want) {
+			t.Errorf("%q: got %v, want %v", c.in, err, c.want)
+		}
+	}
+}
+
+// Our globals, locals, functions and labels are out of the guest's reach: what
+// named nothing before names nothing afterwards.
+func TestInvalidIndicesStayInvalid(t *testing.T) {
+	for name, body := range map[string][]byte{
+		"budget":   {0x41, 1, 0x24, 0, 0x10, 0},
+		"local":    {0x41, 1, 0x21, 0, 0x10, 0},
+		"function": {0x10, 1},
+		"label":    {0x02, 0x40, 0x0c, 2, 0x0b, 0x10, 0},
+		"type":     {0x41, 0, 0x11, 1, 0},
+	} {
+		if _, err := preempt.Rewrite(module(body), preempt.Options{MaxDepth: 9}); !errors.Is(err, wasmfile.ErrMalformed) {
+			t.Errorf("%s: got %v, want %v", name, err, wasmfile.ErrMalformed)
+		}
+	}
+}
