@@ -124,7 +124,7 @@ func stopWhenUp(t *testing.T, rt *runtime.Runtime, name string, cfg runtime.Conf
 }
 
 func TestStopEndsWhateverThePluginDoes(t *testing.T) {
-	for _, name := range []string{"spin", "sleep"} {
+	for _, name := range []string{"spin", "sleep", "flood"} {
 		t.Run(name, func(t *testing.T) {
 			onEngines(t, func(t *testing.T, rt *runtime.Runtime) {
 				code, _ := stopWhenUp(t, rt, name, runtime.Config{Grace: 50 * time.Millisecond})

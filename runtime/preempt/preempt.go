@@ -46,7 +46,7 @@ type Options struct {
 	// rounds of loops and the calls of functions. Long ones count one more for
 	// every 16 instructions, and bulk instructions for what they move, so that a
 	// unit is a few nanoseconds; a call of a function that has loops counts 64
-	// more. Zero means 100000, more than 1<<30 means 1<<30.
+	// more, and a call of the host 500. Zero means 100000, more than 1<<30 means 1<<30.
 	Interval uint32
 	// MaxDepth is how many calls of functions that may be part of a recursion
 	// (and of every 256th in a long chain of others) may be open at once; one with

@@ -40,8 +40,11 @@ type function struct {
 // What instructions count, in instructions.
 const (
 	callWeight = 16
-	growWeight = 4096
-	unitWeight = 16
+	// importWeight is for a call of the host, which may take as long as a write to
+	// a terminal: a guest that does little else yields every 200 calls.
+	importWeight = 500 * unitWeight
+	growWeight   = 4096
+	unitWeight   = 16
 	// leafWeight is up to which length a function without loops and calls is not
 	// counted on its own: its callers count calls.
 	leafWeight = 64
@@ -146,6 +149,10 @@ func (s *scanner) other(fn *function, in *wasmfile.Instr) (weight uint32) {
 	switch in.Op {
 	case wasmfile.OpCall:
 		s.add(in, editCall, in.Index)
+		if in.Index < uint32(s.f.ImportedFuncs()) {
+			fn.calls = true
+			return importWeight
+		}
 	case wasmfile.OpReturnCall:
 		s.add(in, editTail, in.Index)
 	case wasmfile.OpCallIndirect:

@@ -88,7 +88,7 @@ func playMemoryNone(p *play) {
 // playMemoryLarge grows past 2 GiB, where signed arithmetic breaks. Pages that
 // nobody touches cost nothing.
 func playMemoryLarge(p *play) {
-	const limit = 40000 * page
+	const limit = uint64(40000 * page)
 	if ^uint(0)>>32 == 0 {
 		p.t.Skip("a 32-bit host has no room for it")
 	}
@@ -98,9 +98,9 @@ func playMemoryLarge(p *play) {
 	}
 	p.call("grow", int32(39998))
 	p.call("grow", int32(1))
-	const last = limit - 4
-	p.call("store", int32(last-1<<32), int32(12345))
+	last := uint(limit) - 4
+	p.call("store", int32(uint32(last)), int32(12345))
 	mem := p.in.Memory()
 	p.logf("%d bytes, at the end %d", len(mem), binary.LittleEndian.Uint32(mem[last:]))
-	p.call("store", int32(last-1<<32+1), int32(1))
+	p.call("store", int32(uint32(last+1)), int32(1))
 }

@@ -268,7 +268,6 @@ func playRead(p *play) {
 	if dir, ok := p.open(3, "sub", flagDir, readRight); ok {
 		p.logf("in sub")
 		p.cat(dir, "deep")
-		p.cat(dir, "back")
 		p.cat(dir, "../file")
 	}
 	ptr, n := p.put(atName, "file")

@@ -7,7 +7,7 @@ import (
 	"github.com/bowline-edge/bowline/wasi-ebpf/conformance"
 )
 
-func openEngine(t *testing.T, opts Options) *Engine {
+func openEngine(t testing.TB, opts Options) *Engine {
 	t.Helper()
 	e, err := New(opts)
 	if err != nil {

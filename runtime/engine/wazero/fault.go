@@ -69,8 +69,8 @@ func panicked(v any, frames []string) error {
 	return fmt.Errorf("bug in %s: it panicked: %s", where, oneLine(fmt.Sprint(v)))
 }
 
-// rescue turns a panic that wazero let through into an error. It happens where
-// a host function is called with no guest frame between.
+// rescue turns a panic that wazero let through into an error. That happens while
+// an instance is made: our allocator refuses, or the start function is an import.
 func rescue(r any) error {
 	switch v := r.(type) {
 	case *hostError:

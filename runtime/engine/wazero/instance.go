@@ -84,8 +84,9 @@ func (in *instance) export(name string) (*export, error) {
 	return x, nil
 }
 
-// invoke runs one guest function on the next nesting level.
-func (in *instance) invoke(ctx context.Context, fn api.Function, sig *signature, stack []uint64) (err error) {
+// invoke runs one guest function on the next nesting level. wazero recovers
+// panics under guest code, and tame sees to it that fn is guest code.
+func (in *instance) invoke(ctx context.Context, fn api.Function, sig *signature, stack []uint64) error {
 	if in.depth == maxDepth {
 		return &engine.Trap{Reason: engine.TrapStackExhausted}
 	}
@@ -95,23 +96,15 @@ func (in *instance) invoke(ctx context.Context, fn api.Function, sig *signature,
 	c := &in.ctxs[in.depth]
 	c.Context, c.in = ctx, in
 	in.depth++
-	defer in.leave(c, &err)
 	sig.params.clean(stack)
-	if err := fn.CallWithStack(c, stack); err != nil {
+	err := fn.CallWithStack(c, stack)
+	in.depth--
+	c.Context = nil
+	if err != nil {
 		return fault(err)
 	}
 	sig.results.clean(stack)
 	return nil
-}
-
-// leave ends a nesting level. wazero recovers panics under guest code itself,
-// but not when the function called is an imported one.
-func (in *instance) leave(c *callCtx, err *error) {
-	in.depth--
-	c.Context = nil
-	if r := recover(); r != nil {
-		*err = rescue(r)
-	}
 }
 
 // HasExport tells whether there is an exported function of that name.

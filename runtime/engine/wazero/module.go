@@ -149,8 +149,13 @@ func (in *instance) start(ctx context.Context, conf wz.ModuleConfig) (err error)
 	c.Context, c.in = ctx, in
 	c.base = experimental.WithMemoryAllocator(context.Background(), in.mem)
 	in.depth++
-	defer in.leave(c, &err)
-	defer func() { c.base = nil }()
+	defer func() {
+		in.depth--
+		c.Context, c.base = nil, nil
+		if r := recover(); r != nil {
+			err = rescue(r)
+		}
+	}()
 	mod, err := in.m.rt.InstantiateModule(c, in.m.code, conf)
 	if err != nil {
 		return instantiateFault(err)

@@ -4,20 +4,23 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
-
-	"github.com/bowline-edge/bowline/runtime/engine"
 )
 
 // The sections that tame looks into.
 const (
 	secType, secImport, secFunction, secTable = 1, 2, 3, 4
 	secGlobal, secExport, secElement, secCode = 6, 7, 9, 10
+	secStart, secDataCount                    = 8, 12
 )
 
-// maxTable is how many elements a table may have. Growing beyond answers -1.
-const maxTable = 1 << 20
+// Limits that no honest module meets, on what wazero would allocate without one.
+const (
+	maxTable     = 1 << 20 // elements of a table; growing beyond answers -1
+	maxTables    = 16
+	maxLocals    = 50_000 // of one function
+	maxAllLocals = 4 << 20
+)
 
 // tame changes a module so that wazero runs it safely. Nearly all modules need
 // no change and come back as they are.
@@ -29,7 +32,9 @@ const maxTable = 1 << 20
 // code, in an element segment, a global or an export: with those replaced, code
 // that still refers to an import is refused by wazero's validation.
 //
-// Tables get a maximum, because wazero grows one without it to any size.
+// Tables get a maximum, because wazero grows one without it to any size. Counts
+// that the module has no bytes for are refused, because wazero allocates first
+// and reads then.
 //
 // What the walk does not know is refused, so that it never sees a module
 // differently from wazero.
@@ -80,11 +85,21 @@ type tamer struct {
 	wrapped map[uint64]uint64 // import to its wrapper
 	order   []uint64          // imports in the order of their wrappers
 	changed bool              // whether a table got another maximum
+	locals  uint64            // of all functions so far
 }
 
 // visit learns from a section, or replaces references in it.
 func (w *tamer) visit(s *section) error {
 	c := &copier{cursor: cursor{b: s.body}, w: w}
+	if s.id == 0 {
+		return checkNames(&c.cursor)
+	}
+	count := cursor{b: s.body}
+	if n := count.u64(); s.id != secStart && s.id != secDataCount && n > uint64(len(count.b)) {
+		return fmt.Errorf("%d items in %d bytes", n, len(count.b))
+	} else if s.id == secTable && n > maxTables {
+		return fmt.Errorf("%d tables, the limit is %d", n, maxTables)
+	}
 	switch s.id {
 	case secType:
 		for n := c.u64(); n > 0 && c.err == nil; n-- {
@@ -117,6 +132,8 @@ func (w *tamer) visit(s *section) error {
 		})
 	case secElement:
 		c.repeat(c.segment)
+	case secCode:
+		return w.countLocals(&c.cursor)
 	default:
 		return nil
 	}
@@ -185,127 +202,4 @@ func (w *tamer) code(b []byte, i uint64) []byte {
 	body = binary.AppendUvarint(append(body, 0x10), i) // call
 	body = append(body, 0x0b)                          // end
 	return append(binary.AppendUvarint(b, uint64(len(body))), body...)
-}
-
-// copier copies what it reads, with functions replaced.
-type copier struct {
-	cursor
-	w   *tamer
-	out []byte
-}
-
-func (c *copier) bytes(n uint64) []byte {
-	b := c.take(n)
-	c.out = append(c.out, b...)
-	return b
-}
-
-func (c *copier) number() uint64 {
-	v := c.u64()
-	c.out = binary.AppendUvarint(c.out, v)
-	return v
-}
-
-// types copies value types, all of which are one byte in what is supported.
-func (c *copier) types(n uint64) {
-	for _, t := range c.bytes(n) {
-		if engine.ValueType(t).String() == "unknown" {
-			c.err = fmt.Errorf("value type %#x is not supported", t)
-		}
-	}
-}
-
-// table copies a table's type with a maximum.
-func (c *copier) table() {
-	c.types(1)
-	flags, least, most := c.byte(), c.u64(), uint64(math.MaxUint64)
-	if flags > 1 && c.err == nil {
-		c.err = fmt.Errorf("table limits with flags %#x", flags)
-	}
-	if flags == 1 {
-		most = c.u64()
-	}
-	if c.err == nil && least > maxTable {
-		c.err = fmt.Errorf("a table starts with %d elements, the limit is %d", least, maxTable)
-	}
-	c.w.changed = c.w.changed || most > maxTable
-	c.out = binary.AppendUvarint(append(c.out, 1), least)
-	c.out = binary.AppendUvarint(c.out, min(most, maxTable))
-}
-
-func (c *copier) function() { c.out = binary.AppendUvarint(c.out, c.w.index(c.u64())) }
-
-func (c *copier) repeat(item func()) {
-	for n := c.number(); n > 0 && c.err == nil; n-- {
-		item()
-	}
-}
-
-// signed copies a signed LEB128 number of any width.
-func (c *copier) signed() {
-	for c.err == nil {
-		if b := c.bytes(1); len(b) == 1 && b[0] < 0x80 {
-			return
-		}
-	}
-}
-
-// expr copies a constant expression.
-func (c *copier) expr() {
-	for c.err == nil {
-		b := c.bytes(1)
-		if len(b) == 0 {
-			return
-		}
-		switch op := b[0]; op {
-		case 0x0b: // end
-			return
-		case 0x23: // global.get
-			c.number()
-		case 0x41, 0x42: // i32.const, i64.const
-			c.signed()
-		case 0x43: // f32.const
-			c.bytes(4)
-		case 0x44: // f64.const
-			c.bytes(8)
-		case 0xd0: // ref.null
-			c.signed()
-		case 0xd2: // ref.func
-			c.function()
-		case 0xfd: // v128.const is the only one of its kind
-			c.number()
-			c.bytes(16)
-		default:
-			c.err = fmt.Errorf("opcode %#x in a constant expression", op)
-		}
-	}
-}
-
-// segment copies an element segment; the flags are those of the core
-// specification, section 5.5.12.
-func (c *copier) segment() {
-	flags := c.number()
-	if flags > 7 {
-		c.err = fmt.Errorf("element segment with flags %#x", flags)
-		return
-	}
-	active, explicit, exprs := flags&1 == 0, flags&2 != 0, flags&4 != 0
-	if active {
-		if explicit {
-			c.number() // table
-		}
-		c.expr()
-	}
-	if !active || explicit {
-		if exprs {
-			c.types(1)
-		} else if b := c.bytes(1); len(b) == 1 && b[0] != 0 {
-			c.err = fmt.Errorf("elements of kind %#x", b[0])
-		}
-	}
-	if exprs {
-		c.repeat(c.expr)
-	} else {
-		c.repeat(c.function)
-	}
 }

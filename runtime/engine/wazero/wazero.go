@@ -64,6 +64,7 @@ func New(opts Options) (*Engine, error) {
 	if opts.Interpreter || (goruntime.GOARCH != "amd64" && goruntime.GOARCH != "arm64") {
 		e.dir = "" // nothing is compiled, nothing is kept
 	}
+	e.config = e.config.WithDebugInfoEnabled(false) // DWARF of strangers is not parsed
 	if e.workers <= 0 {
 		e.workers = min(goruntime.GOMAXPROCS(0), 4)
 	}
