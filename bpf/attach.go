@@ -3,6 +3,7 @@ package bpf
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 	"github.com/bowline-edge/bowline/internal/kernel"
 )
 
-var closedError = fmt.Errorf("link: %w", os.ErrClosed)
+var errLinkClosed = fmt.Errorf("link: %w", os.ErrClosed)
 
 // hookInfo is what is known about a hook without asking the kernel.
 type hookInfo struct {
@@ -29,7 +30,7 @@ var (
 	networkCaps = []kernel.Cap{kernel.CapNetAdmin}
 )
 
-// hooks is filled by a function because the attach functions look at it.
+// info is a function and no variable because the attach functions look at it.
 func (h Hook) info() (hookInfo, bool) {
 	i, ok := map[Hook]hookInfo{
 		HookXDP:           {attachXDP, 5, 9, networkCaps},
@@ -38,12 +39,12 @@ func (h Hook) info() (hookInfo, bool) {
 		HookTCX:           {attachTCX, 6, 6, networkCaps},
 		HookNetkit:        {attachNetkit, 6, 7, networkCaps},
 		HookCgroup:        {attachCgroup, 4, 10, networkCaps},
-		HookSockOps:       {attachCgroup, 4, 13, networkCaps},
+		HookSockOps:       {attachSockOps, 4, 13, networkCaps},
 		HookLSMCgroup:     {attachLSMCgroup, 6, 0, nil},
-		HookSkMsg:         {attachSockmap, 4, 17, networkCaps},
-		HookSkSKB:         {attachSockmap, 4, 14, networkCaps},
-		HookSkLookup:      {attachNetns, 5, 9, networkCaps},
-		HookFlowDissector: {attachNetns, 4, 20, networkCaps},
+		HookSkMsg:         {attachSkMsg, 4, 17, networkCaps},
+		HookSkSKB:         {attachSkSKB, 4, 14, networkCaps},
+		HookSkLookup:      {attachSkLookup, 5, 9, networkCaps},
+		HookFlowDissector: {attachFlowDissector, 4, 20, networkCaps},
 		HookSocket:        {attachSocketFilter, 3, 19, nil},
 		HookSkReuseport:   {attachReuseport, 4, 19, nil},
 		HookTracepoint:    {attachTracepoint, 4, 7, tracingCaps},
@@ -89,7 +90,11 @@ func attach(p *Program, t Target) (*Link, error) {
 		return nil, fmt.Errorf("attach %s: %w: its section %q does not say to what; name it for example \"xdp\" or "+
 			"\"tracepoint/sched/sched_process_exec\"", p.name, ErrType, p.section)
 	}
-	l, err := info.attach(p, t)
+	var l *Link
+	err := checkTarget(t)
+	if err == nil {
+		l, err = info.attach(p, t)
+	}
 	if err != nil {
 		to := t.describe(p)
 		if to != "" {
@@ -99,6 +104,17 @@ func attach(p *Program, t Target) (*Link, error) {
 	}
 	l.prog, l.hook = p, p.hook
 	return l, nil
+}
+
+// checkTarget refuses numbers that no hook has a use for.
+func checkTarget(t Target) error {
+	if t.PID < 0 || t.PID > math.MaxInt32 {
+		return badTarget("%d is no process id", t.PID)
+	}
+	if t.Offset > math.MaxInt64 {
+		return badTarget("%#x is no offset", t.Offset)
+	}
+	return nil
 }
 
 // describe names the target in messages, as far as it is known.
@@ -187,7 +203,7 @@ func refused(err error, h Hook, info hookInfo) error {
 	if need == "" {
 		return fmt.Errorf("%w, although no capability is missing; a security module or lockdown may forbid it", err)
 	}
-	return &PermissionError{What: "attach " + string(h), Capability: need, Cause: err}
+	return &PermissionError{What: string(h), Capability: need, Cause: err}
 }
 
 // newLink is a link of the kernel's with what people call its target.
@@ -205,3 +221,8 @@ func (t terse) Error() string {
 }
 
 func (t terse) Unwrap() error { return t.error }
+
+// busyf is an error that matches [ErrBusy].
+func busyf(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrBusy, fmt.Errorf(format, args...))
+}

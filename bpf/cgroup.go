@@ -12,13 +12,17 @@ import (
 	"github.com/bowline-edge/bowline/internal/kernel"
 )
 
-// attachCgroup puts a cgroup or sockops program on a cgroup, where it also sees what happens in the cgroups below. Requires at
+// attachCgroup puts a program on a cgroup, where it also sees what happens in the cgroups below. Requires at
 // least Linux 5.7 for a link; before (4.10, by kind later) it is attached beside others and detached by Close.
 func attachCgroup(p *Program, t Target) (*Link, error) {
 	at, err := cgroupAttachType(p, t)
 	if err != nil {
 		return nil, err
 	}
+	return attachToCgroup(p, t, at)
+}
+
+func attachToCgroup(p *Program, t Target, at ebpf.AttachType) (*Link, error) {
 	dir, err := openCgroup(t)
 	if err != nil {
 		return nil, err
@@ -34,21 +38,6 @@ func attachCgroup(p *Program, t Target) (*Link, error) {
 	dir.Close()
 	if err != nil {
 		return nil, cgroupRefused(err)
-	}
-	l.target = t.Cgroup
-	return l, nil
-}
-
-// attachLSMCgroup puts an LSM program on a cgroup. Requires at least Linux 6.0 and trampolines.
-func attachLSMCgroup(p *Program, t Target) (*Link, error) {
-	dir, err := openCgroup(t)
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	l, err := linkCgroup(p, dir, ebpf.AttachLSMCgroup)
-	if err != nil {
-		return nil, err
 	}
 	l.target = t.Cgroup
 	return l, nil
@@ -132,8 +121,6 @@ func cgroupAttachType(p *Program, t Target) (ebpf.AttachType, error) {
 		return p.spec.AttachType, nil
 	}
 	switch p.spec.Type {
-	case ebpf.SockOps:
-		return ebpf.AttachCGroupSockOps, nil
 	case ebpf.CGroupSock:
 		return ebpf.AttachCGroupInetSockCreate, nil
 	case ebpf.CGroupDevice:

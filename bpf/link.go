@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"sync"
 
@@ -79,7 +80,7 @@ func (l *Link) OpenIter() (io.ReadCloser, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return nil, fmt.Errorf("open iterator %s: %w", l.prog.name, closedError)
+		return nil, fmt.Errorf("open iterator %s: %w", l.prog.name, errLinkClosed)
 	}
 	if len(l.raw) == 1 {
 		if it, ok := l.raw[0].(*link.Iter); ok {
@@ -100,7 +101,7 @@ func (l *Link) Pin(path string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return fmt.Errorf("pin %s: %w", l, closedError)
+		return fmt.Errorf("pin %s: %w", l, errLinkClosed)
 	}
 	if len(l.raw) != 1 {
 		return fmt.Errorf("pin %s: %w", l, &UnsupportedError{
@@ -128,7 +129,10 @@ func (l *Link) Update(p *Program) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return fmt.Errorf("update %s: %w", l, closedError)
+		return fmt.Errorf("update %s: %w", l, errLinkClosed)
+	}
+	if p == nil || p.prog == nil || p.prog.FD() < 0 {
+		return fmt.Errorf("update %s: program: %w", l, os.ErrClosed)
 	}
 	if len(l.raw) != 1 {
 		return fmt.Errorf("update %s: %w", l, &UnsupportedError{Feature: "updating this link", Need: "to be detached and attached again"})

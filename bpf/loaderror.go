@@ -87,10 +87,14 @@ func permissionError(p *ebpf.ProgramSpec, hook Hook, err error, log []string) er
 		return &PermissionError{What: what, Capability: reason, Cause: err}
 	}
 	if usesTrampoline(p) {
+		need := "a kernel that allows them"
+		if p.Type == ebpf.Tracing {
+			need += ", or the same program as tp_btf, tracepoint or kprobe"
+		}
 		return &UnsupportedError{
 			Feature: fmt.Sprintf("program %s: %s", p.Name, hook),
 			Reason:  "this kernel refuses BPF trampolines (fentry, fexit, fmod_ret, LSM, freplace and struct_ops all need one)",
-			Need:    "a kernel that allows them, or the same program as tp_btf, tracepoint or kprobe", Cause: err,
+			Need:    need, Cause: err,
 		}
 	}
 	if len(log) > 0 {

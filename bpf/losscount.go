@@ -73,7 +73,8 @@ const (
 type lossPlan struct {
 	slots    map[string]int
 	kinds    map[int]int // slot -> slotUnknownRing or slotUnknownPerf
-	only     [2]int // the only ring, the only perf array; zero if there are none or several
+	only     [2]int      // the only ring, the only perf array; zero if there are none or several
+	inner    [2]bool     // there are rings, perf arrays in maps of maps
 	names    []string
 	excepted map[string]error // maps that are not counted exactly, and why; "" for all
 }
@@ -92,12 +93,12 @@ func newLossPlan(coll *ebpf.CollectionSpec, names []string) *lossPlan {
 		}
 		if m.InnerMap != nil {
 			if k, ok := kindOf(m.InnerMap.Type); ok {
-				count[k] += 2 // a ring that cannot be named
+				p.inner[k] = true
 			}
 		}
 	}
 	for k, n := range count {
-		if n != 1 {
+		if n != 1 || p.inner[k] {
 			p.only[k] = 0
 		}
 	}
@@ -186,7 +187,7 @@ func (p *lossPlan) choose(s *site, found places) {
 			s.others = append(s.others, candidate{name, slot})
 		}
 	}
-	if n := len(s.others); found&anything == 0 && n > 0 {
+	if n := len(s.others); n > 0 && (found&anything == 0 || !p.inner[kind]) { // the last one needs no comparison
 		s.slot = s.others[n-1].slot
 		s.others = s.others[:n-1]
 	}

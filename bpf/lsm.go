@@ -3,6 +3,7 @@ package bpf
 import (
 	"errors"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 
 	"github.com/bowline-edge/bowline/internal/kernel"
@@ -25,4 +26,22 @@ func attachLSM(p *Program, t Target) (*Link, error) {
 		return nil, err
 	}
 	return newLink(l, p.attachTo), nil
+}
+
+// attachLSMCgroup puts an LSM program on a cgroup. Requires at least Linux 6.0 and trampolines.
+func attachLSMCgroup(p *Program, t Target) (*Link, error) {
+	dir, err := openCgroup(t)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	l, err := linkCgroup(p, dir, ebpf.AttachLSMCgroup)
+	if err != nil {
+		if why := kernel.Trampolines(); why != nil {
+			return nil, errors.Join(why, err)
+		}
+		return nil, err
+	}
+	l.target = t.Cgroup
+	return l, nil
 }

@@ -2,12 +2,10 @@ package bpf
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
-	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
@@ -15,31 +13,30 @@ import (
 // nsfsMagic is the file system of /proc/PID/ns and of what "ip netns" binds to names.
 const nsfsMagic = 0x6e736673
 
-// attachNetns puts an sk_lookup or flow_dissector program on a network namespace. A namespace runs several sk_lookup programs and
-// one flow dissector. Requires at least Linux 5.9 (sk_lookup) and 5.7 (flow_dissector; from 4.20 without a link, and then only on
-// the namespace of the calling thread).
+// attachNetns puts a program on a network namespace.
 func attachNetns(p *Program, t Target) (*Link, error) {
 	ns, err := openNetns(t.Netns)
 	if err != nil {
 		return nil, err
 	}
 	defer ns.Close()
-	name := t.Netns
-	if name == "" {
-		name = "own namespace"
-	}
 	l, err := link.AttachNetNs(int(ns.Fd()), p.prog)
-	switch {
-	case err == nil:
-		made := newLink(l, name)
-		made.mode = "link"
-		return made, nil
-	case errors.Is(err, unix.EEXIST), errors.Is(err, unix.EBUSY), errors.Is(err, unix.E2BIG):
+	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EBUSY) || errors.Is(err, unix.E2BIG) {
 		return nil, busyf("the namespace has a %s program already (bpftool net)", p.hook)
-	case errors.Is(err, link.ErrNotSupported) && p.hook == HookFlowDissector && t.Netns == "":
-		return attachFlowDissectorOld(p, name)
 	}
-	return nil, err
+	if err != nil {
+		return nil, err
+	}
+	made := newLink(l, netnsName(t.Netns))
+	made.mode = "link"
+	return made, nil
+}
+
+func netnsName(name string) string {
+	if name == "" {
+		return "own namespace"
+	}
+	return name
 }
 
 // openNetns opens a namespace by path, or by the name that "ip netns" knows it by.
@@ -60,29 +57,4 @@ func openNetns(name string) (*os.File, error) {
 		return nil, errors.Join(badTarget("%s is no network namespace; give for example /proc/1/ns/net", path), err, f.Close())
 	}
 	return f, nil
-}
-
-// attachFlowDissectorOld is for Linux 4.20 to 5.6.
-func attachFlowDissectorOld(p *Program, name string) (*Link, error) {
-	prog, err := p.prog.Clone()
-	if err != nil {
-		return nil, err
-	}
-	opts := link.RawAttachProgramOptions{Program: prog, Attach: ebpf.AttachFlowDissector}
-	if err := link.RawAttachProgram(opts); err != nil {
-		if errors.Is(err, unix.EEXIST) {
-			err = busyf("the namespace has a flow dissector already")
-		}
-		return nil, errors.Join(err, prog.Close())
-	}
-	return &Link{target: name, mode: "attach", undo: []func() error{func() error {
-		err := link.RawDetachProgram(link.RawDetachProgramOptions(opts))
-		if errors.Is(err, unix.ENOENT) {
-			err = nil
-		}
-		if err != nil {
-			err = fmt.Errorf("flow dissector: %w", err)
-		}
-		return errors.Join(err, prog.Close())
-	}}}, nil
 }

@@ -42,20 +42,24 @@ func TestSkLookupInANamedNamespace(t *testing.T) {
 	checkRuns(t, mustAttach(t, p, Target{Netns: ns.Path()}), datagram(t))
 }
 
-func TestFlowDissectorRunsOnce(t *testing.T) {
-	kerneltest.Netns(t)
-	kerneltest.Veth(t, "va", "vb")
+func TestFlowDissectorRunsAlone(t *testing.T) {
+	send := pair(t)
 	o, p := loadHook(t, "net", "dissect")
 	l := mustAttach(t, p, Target{})
 	_, err := o.Attach(p, Target{})
 	wantError(t, err, ErrBusy, "flow_dissector")
-	if err := l.Close(); err != nil {
-		t.Error(err)
+	checkRuns(t, l, send)
+}
+
+func TestFlowDissectorRunsWithoutALink(t *testing.T) {
+	send := pair(t)
+	_, p := loadHook(t, "net", "dissect")
+	l, err := attachFlowDissectorOld(p, "own namespace")
+	if err != nil {
+		t.Fatal(err)
 	}
-	l = mustAttach(t, p, Target{})
-	if err := l.Close(); err != nil {
-		t.Error(err)
-	}
+	l.prog, l.hook = p, p.hook
+	checkRuns(t, l, send)
 }
 
 func TestNamespacesThatDoNotExist(t *testing.T) {

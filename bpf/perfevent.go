@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -18,7 +19,8 @@ import (
 const defaultFrequency = 99
 
 // attachPerfEvent runs a program at the given frequency on every CPU that is online, driven by the software clock, which every
-// machine has. With a PID it runs only while that process does. Requires at least Linux 4.9.
+// machine has. With a PID it runs only while a thread of that process does (before Linux 5.13 also its later children). Requires
+// at least Linux 4.9.
 func attachPerfEvent(p *Program, t Target) (*Link, error) {
 	attr := unix.PerfEventAttr{
 		Type:   unix.PERF_TYPE_SOFTWARE,
@@ -29,7 +31,10 @@ func attachPerfEvent(p *Program, t Target) (*Link, error) {
 	l := &Link{target: fmt.Sprintf("%d Hz", attr.Sample)}
 	if t.PID != 0 {
 		l.target += fmt.Sprintf("@%d", t.PID)
-		return l, l.addPerf(p, &attr, t.PID, -1, t.Cookie)
+		if err := l.addThreads(p, attr, t); err != nil {
+			return nil, errors.Join(err, l.abandon())
+		}
+		return l, nil
 	}
 	cpus, err := kernel.OnlineCPUs()
 	if err != nil {
@@ -47,6 +52,42 @@ func attachPerfEvent(p *Program, t Target) (*Link, error) {
 	return l, nil
 }
 
+// perfBitInheritThread makes events of threads, not of processes, that a thread starts. Requires at least Linux 5.13.
+const perfBitInheritThread = unix.CBitFieldMaskBit35
+
+// addThreads opens an event for every thread of a process, because perf knows only threads. Each event follows the threads that its
+// thread starts, so it is enough to list them until there is no new one.
+func (l *Link) addThreads(p *Program, attr unix.PerfEventAttr, t Target) error {
+	attr.Bits |= unix.PerfBitInherit
+	if kernel.Running().AtLeast(5, 13) {
+		attr.Bits |= perfBitInheritThread
+	}
+	seen := map[int]bool{}
+	for {
+		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", t.PID))
+		if err != nil {
+			return badTarget("no process %d: %w", t.PID, unix.ESRCH)
+		}
+		before := len(l.raw) + len(l.undo)
+		for _, task := range tasks {
+			tid, err := strconv.Atoi(task.Name())
+			if err != nil || seen[tid] {
+				continue
+			}
+			seen[tid] = true
+			if err := l.addPerf(p, &attr, tid, -1, t.Cookie); err != nil && !errors.Is(err, unix.ESRCH) {
+				return err
+			}
+		}
+		switch after := len(l.raw) + len(l.undo); {
+		case after == 0:
+			return badTarget("no process %d: %w", t.PID, unix.ESRCH)
+		case after == before:
+			return nil
+		}
+	}
+}
+
 // abandon undoes what a half-made link has.
 func (l *Link) abandon() error {
 	l.prog = &Program{}
@@ -60,8 +101,11 @@ func (l *Link) addPerf(p *Program, attr *unix.PerfEventAttr, pid, cpu int, cooki
 	if errors.Is(err, unix.ESRCH) {
 		return badTarget("no process %d: %w", pid, err)
 	}
+	if errors.Is(err, unix.EINVAL) && attr.Bits&unix.PerfBitFreq != 0 {
+		return badTarget("%d samples per second are more than kernel.perf_event_max_sample_rate allows: %w", attr.Sample, err)
+	}
 	if err != nil {
-		return fmt.Errorf("open perf event: %w", perfRefused(err))
+		return perfRefused(err)
 	}
 	event := os.NewFile(uintptr(fd), "perf-event")
 	raw, err := perfLink(p, fd, cookie)
@@ -102,12 +146,11 @@ func perfLink(p *Program, event int, cookie uint64) (link.Link, error) {
 
 // perfRefused names the setting that forbids perf events to those without CAP_PERFMON.
 func perfRefused(err error) error {
-	if !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) {
-		return err
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
+		caps, capErr := kernel.Capabilities()
+		if capErr == nil && !caps.Has(kernel.CapPerfmon) {
+			return &PermissionError{What: "open perf event", Capability: "CAP_PERFMON (or a lower kernel.perf_event_paranoid)", Cause: err}
+		}
 	}
-	caps, capErr := kernel.Capabilities()
-	if capErr == nil && !caps.Has(kernel.CapPerfmon) {
-		return &PermissionError{What: "open perf event", Capability: "CAP_PERFMON (or a lower kernel.perf_event_paranoid)", Cause: err}
-	}
-	return err
+	return fmt.Errorf("open perf event: %w", err)
 }

@@ -41,4 +41,8 @@ func TestPerfEventOfNoProcess(t *testing.T) {
 	o, p := loadHook(t, "trace", "sample")
 	_, err := o.Attach(p, Target{PID: 1 << 29})
 	wantError(t, err, ErrTarget, "no process")
+	_, err = o.Attach(p, Target{PID: -1})
+	wantError(t, err, ErrTarget, "no process id")
+	_, err = o.Attach(p, Target{Frequency: 1 << 40})
+	wantError(t, err, ErrTarget, "perf_event_max_sample_rate")
 }

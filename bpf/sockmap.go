@@ -2,7 +2,6 @@ package bpf
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -10,22 +9,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attachSockmap puts an sk_msg or sk_skb program on a sockmap or sockhash, where it sees what the sockets in the map send or
-// receive. Requires at least Linux 4.17 (sk_skb 4.14; sk_skb/verdict 5.13); a link from 6.10.
-func attachSockmap(p *Program, t Target) (*Link, error) {
+// attachSockmap puts a program on a sockmap or sockhash: with a link where the kernel has them (Linux 6.10).
+func attachSockmap(p *Program, t Target, at ebpf.AttachType) (*Link, error) {
 	m, err := targetMap(p, t, "a sockmap or sockhash", ebpf.SockMap, ebpf.SockHash)
 	if err != nil {
 		return nil, err
-	}
-	at := p.spec.AttachType
-	if at == ebpf.AttachNone {
-		switch {
-		case p.hook == HookSkMsg:
-			at = ebpf.AttachSkMsgVerdict
-		default:
-			return nil, fmt.Errorf("%w: section %q does not say whether it parses or judges; use sk_skb/stream_parser, sk_skb/stream_verdict "+
-				"or sk_skb/verdict", ErrType, p.section)
-		}
 	}
 	raw, err := link.AttachRawLink(link.RawLinkOptions{Target: m.FD(), Program: p.prog, Attach: at})
 	if err == nil {
@@ -101,8 +89,4 @@ func targetMap(p *Program, t Target, what string, types ...ebpf.MapType) (*Map, 
 		return nil, badTarget("no map given and the object has none that is %s", what)
 	}
 	return nil, badTarget("which map? give one of: %s", strings.Join(found, ", "))
-}
-
-func busyf(format string, args ...any) error {
-	return fmt.Errorf("%w: %w", ErrBusy, fmt.Errorf(format, args...))
 }

@@ -208,7 +208,7 @@ func namesKernelType(p *ebpf.ProgramSpec) bool {
 func helperName(f asm.BuiltinFunc) string {
 	s := strings.TrimPrefix(f.String(), "Fn")
 	if strings.HasPrefix(s, "BuiltinFunc(") {
-		return fmt.Sprintf("helper#%d", uint32(f))
+		return fmt.Sprintf("#%d", uint32(f))
 	}
 	var b strings.Builder
 	b.WriteString("bpf")

@@ -96,7 +96,7 @@ func (c *clsact) find(before []*netlink.BpfFilter, index int, parent uint32) err
 		return err
 	}
 	for _, f := range after {
-		if f.Id == c.program && !contains(before, f) {
+		if f.Id == c.program && !hasFilter(before, f) {
 			c.filter = f
 			return nil
 		}
@@ -104,7 +104,7 @@ func (c *clsact) find(before []*netlink.BpfFilter, index int, parent uint32) err
 	return errors.New("the filter is not there after it was added")
 }
 
-func contains(filters []*netlink.BpfFilter, f *netlink.BpfFilter) bool {
+func hasFilter(filters []*netlink.BpfFilter, f *netlink.BpfFilter) bool {
 	for _, b := range filters {
 		if b.Handle == f.Handle && b.Priority == f.Priority {
 			return true

@@ -37,7 +37,7 @@ func attachXDP(p *Program, t Target) (*Link, error) {
 	}
 	l, genericErr := linkXDP(p, t, index, XDPGeneric)
 	if genericErr != nil {
-		return nil, errors.Join(err, genericErr)
+		return nil, fmt.Errorf("%w; %w", err, genericErr)
 	}
 	l.note = "native refused: " + terse{err}.Error()
 	return l, nil

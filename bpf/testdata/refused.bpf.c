@@ -6,11 +6,11 @@
 #include <bpf/bpf_tracing.h>
 
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, __u64);
-} array SEC(".maps");
+} hash SEC(".maps");
 
 static long (*no_such_helper)(void) = (void *)900;
 
@@ -24,7 +24,7 @@ SEC("?xdp")
 int null(struct xdp_md *ctx)
 {
 	__u32 key = 0;
-	__u64 *v = bpf_map_lookup_elem(&array, &key);
+	__u64 *v = bpf_map_lookup_elem(&hash, &key);
 
 	return *v; /* without a check */
 }

@@ -45,8 +45,8 @@ func probePMU(pmu, feature, config string) error {
 	return nil
 }
 
-// Trampolines reports whether the kernel can call BPF programs through trampolines, which fentry, fexit, fmod_ret, LSM and
-// struct_ops need: nil, or why not. The first call loads and attaches a program that does nothing to a function that only
+// Trampolines reports whether the kernel can call BPF programs through trampolines, which fentry, fexit, fmod_ret and LSM programs
+// need: nil, or why not. The first call loads and attaches a program that does nothing to a function that only
 // the kernel's own tests call, and takes it away again. Requires at least Linux 5.5 (arm64: 6.4) and CAP_BPF, CAP_PERFMON.
 func Trampolines() error { return trampolines() }
 
@@ -54,7 +54,7 @@ const trampolineNeed = "a kernel that allows them: CONFIG_FUNCTION_TRACER with C
 	"Linux 5.5 (arm64: 6.4)"
 
 var trampolines = sync.OnceValue(func() error {
-	const what = "BPF trampolines (fentry, fexit, fmod_ret, lsm, struct_ops)"
+	const what = "BPF trampolines (fentry, fexit, fmod_ret, lsm)"
 	caps, err := Capabilities()
 	if err != nil {
 		return err

@@ -228,3 +228,39 @@ func TestCapabilitiesSubstitute(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func TestBPFLSMNeedsToBeStarted(t *testing.T) {
+	if err := bpfAmong([]string{"capability", "bpf"}); err != nil {
+		t.Error(err)
+	}
+	err := bpfAmong([]string{"capability", "yama", "apparmor"})
+	if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "lsm=capability,yama,apparmor,bpf") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCgroup2NeedsNoMount(t *testing.T) {
+	root(t)
+	fs, err := detached("cgroup2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fs.Close()
+	d, err := fs.OpenDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := isFS(d, unix.CGROUP2_SUPER_MAGIC); err != nil {
+		t.Error(err)
+	}
+}
+
+func FuzzMountinfo(f *testing.F) {
+	f.Add("41 31 0:38 /a /b\\040c rw shared:4 - cgroup2 cgroup2 rw\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		if mounts, err := parseMountinfo(strings.NewReader(s)); err == nil && len(mounts) > strings.Count(s, "\n")+1 {
+			t.Errorf("%d mounts from %q", len(mounts), s)
+		}
+	})
+}

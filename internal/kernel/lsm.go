@@ -22,6 +22,10 @@ func BPFLSM() error {
 	if err != nil {
 		return err
 	}
+	return bpfAmong(list)
+}
+
+func bpfAmong(list []string) error {
 	if slices.Contains(list, "bpf") {
 		return nil
 	}

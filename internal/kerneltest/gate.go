@@ -25,7 +25,7 @@ type gate struct {
 
 // gates has the features that tests may skip for. An error about anything else fails the test.
 var gates = []gate{
-	{words: []string{"trampoline", "fentry", "fexit", "fmod_ret", "struct_ops", "freplace"}, major: 5, minor: 5,
+	{words: []string{"trampoline", "fentry", "fexit", "fmod_ret", "freplace"}, major: 5, minor: 5,
 		config: []string{"CONFIG_FUNCTION_TRACER", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"}, refused: trampolinesForbidden},
 	{words: []string{"bpf lsm", "lsm"}, major: 5, minor: 7,
 		config: []string{"CONFIG_BPF_LSM", "CONFIG_FUNCTION_TRACER"}, refused: lsmForbidden},
@@ -36,6 +36,7 @@ var gates = []gate{
 	{words: []string{"netfilter"}, major: 6, minor: 4, config: []string{"CONFIG_NETFILTER_BPF_LINK"}},
 	{words: []string{"tcx"}, major: 6, minor: 6, config: []string{"CONFIG_NET_XGRESS"}},
 	{words: []string{"clsact"}, major: 4, minor: 5, config: []string{"CONFIG_NET_CLS_BPF", "CONFIG_NET_SCH_INGRESS"}},
+	{words: []string{"struct_ops"}, major: 6, minor: 4},
 	{words: []string{"sk_lookup"}, major: 5, minor: 9},
 	{words: []string{"flow_dissector"}, major: 5, minor: 7},
 	{words: []string{"sk_skb", "sk_msg", "sockmap"}, major: 5, minor: 10, config: []string{"CONFIG_BPF_STREAM_PARSER"}},

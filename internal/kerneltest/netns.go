@@ -57,18 +57,32 @@ func (n *NS) Enter(t testing.TB) {
 	})
 }
 
-// Do runs f in the namespace and returns when it has ended. f must not call t.FailNow.
+// Do runs f in the namespace, on a goroutine of its own, and returns when it has ended. f must not call t.FailNow.
 func (n *NS) Do(f func()) error {
 	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET)
-		if err == nil {
-			f()
-		}
-		done <- err
-	}()
+	go func() { done <- n.do(f) }()
 	return <-done
+}
+
+func (n *NS) do(f func()) error {
+	runtime.LockOSThread()
+	back, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	defer back.Close()
+	// Going back is better than ending the thread with the goroutine: the first thread of a process never ends.
+	defer func() {
+		if unix.Setns(int(back.Fd()), unix.CLONE_NEWNET) == nil {
+			runtime.UnlockOSThread()
+		}
+	}()
+	if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	f()
+	return nil
 }
 
 func threadNetns(t testing.TB) *os.File {
