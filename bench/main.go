@@ -39,16 +39,19 @@ type contender struct {
 	args func(task) []string
 }
 
+// native is the place of the native program among the sides.
+const native = 1
+
 func main() {
 	runs := flag.Int("runs", 11, "runs of each measurement")
 	asJSON := flag.Bool("json", false, "print JSON")
 	bowline := flag.String("bowline", "bin/bowline", "the bowline binary")
-	native := flag.String("native", "bin/bench-native", "the native peer, built from bench/native")
+	peer := flag.String("native", "bin/bench-native", "the native peer, built from bench/native")
 	ancestor := flag.String("ancestor", "", "a wasm-bpf runtime to run beside us")
 	flag.Parse()
 	sides := []contender{
 		{"bowline", *bowline, func(t task) []string { return []string{"run", t.plugin} }},
-		{"native Go", *native, func(t task) []string { return []string{t.mode, t.object} }},
+		{"native Go", *peer, func(t task) []string { return []string{t.mode, t.object} }},
 	}
 	if *ancestor != "" {
 		sides = append(sides, contender{"ancestor", *ancestor, func(t task) []string { return []string{t.plugin} }})
@@ -73,7 +76,7 @@ func print(figures []figure, runs int) {
 	for _, f := range figures {
 		fmt.Fprintf(w, "%s\tgoal %s\t\t\n", f.Name, f.Goal)
 		for _, s := range f.Values {
-			fmt.Fprintf(w, "  %s\t%.4g %s\t[%.4g to %.4g]\t%.2f of bowline\n", s.Who, s.Median, f.Unit, s.Min, s.Max, s.Median/f.Values[0].Median)
+			fmt.Fprintf(w, "  %s\t%.4g %s\t[%.4g to %.4g]\t%.2f of native\n", s.Who, s.Median, f.Unit, s.Min, s.Max, s.Median/f.Values[native].Median)
 		}
 	}
 	w.Flush()

@@ -139,7 +139,10 @@ func startTimes(sides []contender, runs int) ([]figure, error) {
 // events is how many processes are started while the memory is measured.
 const events = 100
 
-// memory measures the resident memory of execsnoop after some events.
+// settled is how long after its start a process is measured: what start-up needed is given back by then.
+const settled = time.Second
+
+// memory measures the resident memory of execsnoop at work: a second after its start, and after some events.
 func memory(sides []contender, runs int) ([]figure, error) {
 	samples := make([][]float64, len(sides))
 	for range max(runs/2, 1) {
@@ -148,6 +151,7 @@ func memory(sides []contender, runs int) ([]figure, error) {
 			if err != nil {
 				return nil, err
 			}
+			time.Sleep(settled - time.Since(p.started))
 			for range events {
 				if err := exec.Command("true").Run(); err != nil {
 					return nil, errors.Join(err, p.stop())

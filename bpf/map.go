@@ -26,6 +26,7 @@ type Map struct {
 	keySize    int
 	valueSize  int // of one entry as user space sees it
 	fd         uint32
+	brief      bool // operations never wait, so the Go scheduler need not know of them
 	use        useCount
 	miss       [opCount]MapError // answers for a missing key, made once
 
@@ -53,7 +54,12 @@ func (m *Map) ValueSize() int { return m.valueSize }
 func (m *Map) MaxEntries() uint32 { return m.maxEntries }
 
 // FD returns the map's file descriptor, -1 after the Object was closed. The Object keeps owning it.
-func (m *Map) FD() int { return m.m.FD() }
+func (m *Map) FD() int {
+	if m.use.closed() {
+		return -1
+	}
+	return int(m.fd)
+}
 
 // Object returns the object that the map belongs to.
 func (m *Map) Object() *Object { return m.obj }
@@ -141,7 +147,12 @@ func (m *Map) do(op mapOp, cmd uintptr, key, value *byte, flags uint64) error {
 		key = nil // the kernel refuses a pointer here
 	}
 	attr := mapAttr{fd: m.fd, key: userPointer{ptr: unsafe.Pointer(key)}, value: userPointer{ptr: unsafe.Pointer(value)}, flags: flags}
-	_, _, errno := unix.Syscall(unix.SYS_BPF, cmd, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	var errno unix.Errno
+	if m.brief {
+		_, _, errno = unix.RawSyscall(unix.SYS_BPF, cmd, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	} else {
+		_, _, errno = unix.Syscall(unix.SYS_BPF, cmd, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	}
 	m.leave()
 	switch errno {
 	case 0:
@@ -199,6 +210,19 @@ const enoent = unix.ENOENT
 // String names the operation.
 func (op mapOp) String() string {
 	return [opCount]string{"lookup", "update", "delete", "next key", "lookup and delete"}[op]
+}
+
+// maxBrief bounds what the kernel copies while the scheduler does not know that it is in a system call.
+const maxBrief = 4096
+
+// brief reports whether operations on elements take well under a microsecond of the kernel's time and never wait, as those on
+// map-in-map types and device maps do.
+func brief(t ebpf.MapType, entrySize int) bool {
+	switch t {
+	case ebpf.Hash, ebpf.Array, ebpf.LRUHash, ebpf.PerCPUHash, ebpf.PerCPUArray, ebpf.LRUCPUHash, ebpf.LPMTrie, ebpf.Queue, ebpf.Stack:
+		return entrySize <= maxBrief
+	}
+	return false
 }
 
 // perCPU reports whether entries of a map type have a value for each possible CPU.

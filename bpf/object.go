@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 )
@@ -17,6 +18,7 @@ type Object struct {
 	programs []*Program    // by position in the file
 	maps     []*Map        // by name, without hidden ones
 	counters *lossCounters // nil if nothing is counted
+	unloaded atomic.Bool   // the descriptors are closed
 
 	// mu guards the fields that follow.
 	mu     sync.Mutex
@@ -101,6 +103,7 @@ func (o *Object) Close() error {
 
 // unload closes programs, then maps, newest first.
 func (o *Object) unload() error {
+	o.unloaded.Store(true)
 	var errs []error
 	for _, p := range slices.Backward(o.programs) {
 		errs = append(errs, p.prog.Close())
@@ -138,6 +141,7 @@ func newMap(o *Object, name string, km *ebpf.Map) (*Map, error) {
 	} else if holdsFDs(m.typ) {
 		m.valueSize = 4
 	}
+	m.brief = brief(m.typ, m.keySize+m.valueSize)
 	for op := range m.miss {
 		m.miss[op] = MapError{Op: mapOp(op).String(), Map: name, Errno: enoent}
 	}

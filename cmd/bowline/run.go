@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,6 +62,7 @@ func (a *app) runAction(c *cli.Context) error {
 	if !isTerminal(a.stdout) {
 		opts.Stdout = out
 	}
+	defer time.AfterFunc(settled, debug.FreeOSMemory).Stop()
 	code, err := node.Run(ctx, opts)
 	if out.broken.Load() {
 		return nil
@@ -73,6 +75,10 @@ func (a *app) runAction(c *cli.Context) error {
 	}
 	return nil
 }
+
+// settled is when a plugin has started: what compiling it and reading the kernel's types took goes back to the kernel then, which
+// is worth a third of the process's memory.
+const settled = 500 * time.Millisecond
 
 // onSignal makes the first SIGINT or SIGTERM cancel the run and the second one end the process. The result ends that.
 func onSignal(cancel context.CancelCauseFunc) (stop func()) {
