@@ -19,10 +19,10 @@ func Errno(err error) unix.Errno {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, bpf.ErrUnsupported): // first: its cause may be another number
+		return unix.EOPNOTSUPP
 	case errors.Is(err, bpf.ErrPermission):
 		return unix.EPERM
-	case errors.Is(err, bpf.ErrUnsupported):
-		return unix.EOPNOTSUPP
 	case errors.As(err, &no):
 		return no
 	case errors.Is(err, bpf.ErrNotFound), errors.Is(err, fs.ErrNotExist):

@@ -26,10 +26,10 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return ExitOK
+	case errors.Is(err, bpf.ErrUnsupported): // first: its cause may be an EPERM of the kernel
+		return ExitUnsupported
 	case errors.Is(err, bpf.ErrPermission), errors.Is(err, os.ErrPermission):
 		return ExitDenied
-	case errors.Is(err, bpf.ErrUnsupported):
-		return ExitUnsupported
 	}
 	return ExitFailure
 }

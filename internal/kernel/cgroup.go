@@ -4,17 +4,35 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
 // OpenCgroup opens a directory of cgroup v2: an absolute path, or one relative to the root of cgroup v2 ("." is the root), from
-// which no ".." leads out. It works without cgroup v2 being mounted. The caller closes the file.
+// which no ".." leads out. It works without cgroup v2 being mounted. Where it is mounted elsewhere than at /sys/fs/cgroup (systems
+// with both versions), a path below that which is no cgroup of version 2 means the same path below the real root: programs have
+// the usual place written into them. The caller closes the file.
 func OpenCgroup(name string) (*os.File, error) {
 	if strings.HasPrefix(name, "/") {
-		return openAbsoluteCgroup(name)
+		f, err := openAbsoluteCgroup(name)
+		rest, usual := strings.CutPrefix(path.Clean(name)+"/", usualCgroup+"/")
+		if err == nil || !usual {
+			return f, err
+		}
+		if f, below := openRelativeCgroup(path.Clean("./" + rest)); below == nil {
+			return f, nil
+		}
+		return nil, err
 	}
+	return openRelativeCgroup(name)
+}
+
+// usualCgroup is where cgroup v2 is mounted on systems that have no version 1.
+const usualCgroup = "/sys/fs/cgroup"
+
+func openRelativeCgroup(name string) (*os.File, error) {
 	root, err := Cgroup2()
 	if err != nil {
 		return nil, err

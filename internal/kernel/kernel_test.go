@@ -171,8 +171,15 @@ func TestCgroupsAreFoundByAbsoluteAndRelativePath(t *testing.T) {
 		}
 		f.Close()
 	}
+	usual, err := OpenCgroup("/sys/fs/cgroup/") // also where version 2 is mounted below it
+	if err != nil {
+		t.Fatal(err)
+	}
+	usual.Close()
 	for _, c := range []struct{ name, want string }{
 		{"../x", "leads out"},
+		{"/sys/fs/cgroup/no-such-group", "no such cgroup"},
+		{"/sys/fs/cgroup/../../..", "not a directory of cgroup v2"},
 		{"no-such-group", "no such cgroup"},
 		{"/no/such/group", "no such cgroup"},
 		{filepath.Dir(os.TempDir()), "not a directory of cgroup v2"},
