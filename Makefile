@@ -33,7 +33,7 @@ bench: build ## measure, beside a native Go program on the same BPF objects
 
 guests: ## rebuild all .wasm and .bpf.o files bit for bit (installs clang-14)
 	@./.ci/setup guests
-	$(MAKE) -f guests.mk guests
+	$(MAKE) -B -f guests.mk guest-tools guests
 
 lint: setup ## gofmt, go vet for every platform, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }

@@ -21,9 +21,11 @@ WASM_LDFLAGS := -Wl,--strip-all -Wl,--export-table -Wl,--gc-sections -Wl,-z,stac
 
 EXAMPLES := $(patsubst examples/%.bpf.c,examples/%,$(wildcard examples/*/*.bpf.c))
 BENCHES  := $(patsubst %.bpf.c,%,$(wildcard bench/guests/*.bpf.c))
-GUESTS   := $(EXAMPLES:%=%.bpf.o) $(EXAMPLES:%=%.wasm) $(BENCHES:%=%.bpf.o) $(BENCHES:%=%.wasm) \
-	$(patsubst %.bpf.c,%.bpf.o,$(wildcard bpf/testdata/*.bpf.c hostfuncs/*/testdata/*.bpf.c wasi-ebpf/conformance/*.bpf.c wasi-ebpf/conformance/*/*.bpf.c)) \
-	$(patsubst %.wat,%.wasm,$(wildcard hostfuncs/*/testdata/*.wat cmd/bowline/testdata/*.wat runtime/testdata/*.wat wasi-ebpf/conformance/*.wat wasi-ebpf/conformance/*/*.wat))
+KERNELS  := runtime/preempt/testdata/kernels.wasm
+# Every other .bpf.c and .wat of the repository is a test's.
+SOURCES  := $(shell find . -name .git -prune -o \( -name '*.bpf.c' -o -name '*.wat' \) -printf '%P\n')
+GUESTS   := $(sort $(EXAMPLES:%=%.wasm) $(BENCHES:%=%.wasm) $(KERNELS) \
+	$(patsubst %.bpf.c,%.bpf.o,$(filter %.bpf.c,$(SOURCES))) $(patsubst %.wat,%.wasm,$(filter %.wat,$(SOURCES))))
 
 .PHONY: guests check-guests guest-tools
 guests: $(GUESTS)
@@ -33,7 +35,13 @@ guests: $(GUESTS)
 	$(STRIP) -g $@
 
 %.wasm: %.wat
-	$(WAT2WASM) $< -o $@
+	$(WAT2WASM) $(WAT_FLAGS) $< -o $@
+
+# These two need a name section.
+runtime/preempt/testdata/names.wasm internal/wasmfile/testdata/all.wasm: WAT_FLAGS := --debug-names
+
+$(KERNELS): %.wasm: %.c
+	$(CLANG) --target=wasm32 -O2 -nostdlib -ffreestanding -fno-builtin -Wl,--no-entry -Wl,--strip-all $< -o $@ && chmod 644 $@
 
 $(EXAMPLES:%=%.bpf.o): %.bpf.o: %.h
 
@@ -42,3 +50,14 @@ $(EXAMPLES:%=%.wasm): %.wasm: %.c %.h %.bpf.o examples/plugin.h wasi-ebpf/sdk/c/
 
 $(BENCHES:%=%.wasm): %.wasm: %.c %.bpf.o wasi-ebpf/sdk/c/wasm_bpf.h
 	cd $(@D) && $(CLANG) $(WASM_CFLAGS) $(WASM_LDFLAGS) $(<F) -o $(@F) && chmod 644 $(@F)
+
+# Compares with what is on disk now, not with git: it works in a dirty tree, too.
+check-guests: guest-tools
+	@before=$$(sha256sum $(GUESTS)) && $(MAKE) -B -f guests.mk guests >/dev/null && after=$$(sha256sum $(GUESTS)) && \
+	if [ "$$before" != "$$after" ]; then echo 'these guests differ from their sources (they are rebuilt now):' >&2; \
+		printf '%s\n%s\n' "$$before" "$$after" | sort | uniq -u | awk '{print "  " $$2}' | sort -u >&2; exit 1; fi
+
+guest-tools:
+	@have="$$($(CLANG) --version | head -n 1), $$($(WAT2WASM) --version)"; \
+	case "$$have" in *'version 14.0.6,'*' 1.0.32'|*'version 14.0.6, 1.0.32') ;; \
+	*) echo "warning: guests are built bit for bit with $(GUEST_TOOLS); here: $$have" >&2;; esac

@@ -3,7 +3,6 @@ package bpf
 import (
 	"debug/elf"
 	"errors"
-	"fmt"
 	"os"
 	"path"
 	"slices"
@@ -120,14 +119,4 @@ func (x *executable) matches(pattern string) ([]uint64, error) {
 		return nil, badTarget("%d functions of %s fit %q, more than %d; give a narrower pattern", len(offsets), x.path, short(pattern), maxMatches)
 	}
 	return offsets, nil
-}
-
-func (x *executable) describe(symbol string, offset uint64) string {
-	switch {
-	case symbol == "":
-		return fmt.Sprintf("%s:%#x", x.path, offset)
-	case offset != 0:
-		return fmt.Sprintf("%s:%s+%#x", x.path, symbol, offset)
-	}
-	return x.path + ":" + symbol
 }

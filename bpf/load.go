@@ -22,7 +22,7 @@ type LoadOptions struct {
 	// See [ReadKernelBTF]. Nil means the kernel's own, which is read once per process and only when it is needed.
 	KernelBTF *btf.Spec
 	// Maps replaces maps of the object by maps of other objects, by name. Type, sizes and flags must agree. The new object shares
-	// them: they live as long as one of the objects. Losses are counted where the ring was made.
+	// them: they live as long as one of the objects. What programs of the new object lose in a shared ring is not counted.
 	Maps map[string]*Map
 	// PinPath is a directory of a mounted bpffs for maps that the object declares with LIBBPF_PIN_BY_NAME. Without it such maps
 	// are not pinned.

@@ -80,25 +80,28 @@ func usesTrampoline(p *ebpf.ProgramSpec) bool {
 // permissionError tells apart the reasons for EPERM.
 func permissionError(p *ebpf.ProgramSpec, hook Hook, err error, log []string) error {
 	what := "load program " + p.Name
-	if missing := missingCapabilities(capabilitiesFor(p.Type)); missing != "" {
-		return &PermissionError{What: what, Capability: missing + unprivilegedHint(), Cause: err}
-	}
-	if reason := refusedBy(); reason != "" {
-		return &PermissionError{What: what, Capability: reason, Cause: err}
+	if e := lacks(what, capabilitiesFor(p.Type), err); e != nil {
+		return e
 	}
 	if usesTrampoline(p) {
 		need := "a kernel that allows them"
+		if mode := lockedDown(); mode != "" {
+			need += fmt.Sprintf(" (this one is locked down: %q)", mode)
+		}
 		if p.Type == ebpf.Tracing {
 			need += ", or the same program as tp_btf, tracepoint or kprobe"
 		}
 		return &UnsupportedError{
 			Feature: fmt.Sprintf("program %s: %s", p.Name, hook),
-			Reason:  "this kernel refuses BPF trampolines (fentry, fexit, fmod_ret, LSM, freplace and struct_ops all need one)",
+			Reason:  "this kernel refuses BPF trampolines (fentry, fexit, fmod_ret, LSM and freplace all need one)",
 			Need:    need, Cause: err,
 		}
 	}
 	if len(log) > 0 {
 		return &VerifierError{Program: p.Name, Cause: causeOf(err), Log: log}
+	}
+	if mode := lockedDown(); mode != "" {
+		return &PermissionError{What: what, Capability: fmt.Sprintf("a kernel that is not locked down (lockdown is %q; boot without Secure Boot or with lockdown=none)", mode), Cause: err}
 	}
 	return &PermissionError{What: what, Capability: "a security policy that allows it (SELinux, AppArmor or a BPF LSM may forbid it)", Cause: err}
 }
@@ -112,8 +115,7 @@ func unknownType(p *ebpf.ProgramSpec, hook Hook, err error, log []string) error 
 	if !ok {
 		since = programSince[p.Type]
 	}
-	running := kernelVersion()
-	if running != (version{}) && since != (version{}) && running.less(since) {
+	if tooOld(since) {
 		return &UnsupportedError{Feature: fmt.Sprintf("program %s: %s", p.Name, hookName(hook, p.Type)), Need: since.String(), Cause: err}
 	}
 	if errors.Is(features.HaveProgramType(p.Type), ebpf.ErrNotSupported) {
@@ -151,25 +153,16 @@ func mapCreateError(name string, m *ebpf.MapSpec, err error) error {
 	}
 	switch {
 	case errors.Is(err, unix.EPERM):
-		want := []capability{capBPF}
-		if v := kernelVersion(); v != (version{}) && v.less(version{5, 8}) {
-			want = []capability{capSysAdmin}
-		} else if m.Type == ebpf.DevMap || m.Type == ebpf.DevMapHash || m.Type == ebpf.XSKMap || m.Type == ebpf.SockMap || m.Type == ebpf.SockHash || m.Type == ebpf.CPUMap {
-			want = append(want, capNetAdmin)
+		if e := lacks(what, capabilitiesForMap(m.Type), err); e != nil {
+			return e
 		}
-		if missing := missingCapabilities(want); missing != "" {
-			return &PermissionError{What: what, Capability: missing + unprivilegedHint(), Cause: err}
-		}
-		if reason := refusedBy(); reason != "" {
-			return &PermissionError{What: what, Capability: reason, Cause: err}
-		}
-		if usesTrampolineMap(m.Type) {
+		if m.Type == ebpf.StructOpsMap {
 			return &UnsupportedError{Feature: what, Reason: "this kernel refuses BPF trampolines", Need: "a kernel that allows them", Cause: err}
 		}
 		return &PermissionError{What: what, Capability: "a higher limit of locked memory (ulimit -l unlimited) or a security policy that allows it", Cause: err}
 	case errors.Is(err, unix.EINVAL), errors.Is(err, ebpf.ErrNotSupported):
-		running, since := kernelVersion(), mapSince[m.Type]
-		if running != (version{}) && running.less(since) {
+		since := mapSince[m.Type]
+		if tooOld(since) {
 			return &UnsupportedError{Feature: what, Need: since.String(), Cause: err}
 		}
 		if errors.Is(features.HaveMapType(m.Type), ebpf.ErrNotSupported) {
@@ -180,8 +173,6 @@ func mapCreateError(name string, m *ebpf.MapSpec, err error) error {
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }
-
-func usesTrampolineMap(t ebpf.MapType) bool { return t == ebpf.StructOpsMap }
 
 // haveKernelBTF reports whether the kernel's types can be read.
 func haveKernelBTF() bool {

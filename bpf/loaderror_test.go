@@ -6,8 +6,11 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"weak"
 
+	"github.com/bowline-edge/bowline/internal/kernel"
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"golang.org/x/sys/unix"
 )
 
@@ -88,7 +91,7 @@ func TestRefusedTrampolinesAreNamed(t *testing.T) {
 }
 
 // without runs f on a thread of its own that has lost some capabilities for good.
-func without(t *testing.T, caps []capability, f func()) {
+func without(t *testing.T, caps []kernel.Cap, f func()) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() {
@@ -114,14 +117,14 @@ func without(t *testing.T, caps []capability, f func()) {
 
 func TestMissingCapabilitiesAreNamed(t *testing.T) {
 	for _, c := range []struct {
-		lost    []capability
+		lost    []kernel.Cap
 		object  string
 		program string
 		want    string
 	}{
-		{[]capability{capSysAdmin, capBPF}, "plain", "", "needs CAP_BPF"},
-		{[]capability{capSysAdmin, capPerfmon}, "plain", "", "program exit_raw: permission denied; needs CAP_PERFMON"},
-		{[]capability{capSysAdmin, capNetAdmin}, "refused", "bounds", "program bounds: permission denied; needs CAP_NET_ADMIN"},
+		{[]kernel.Cap{kernel.CapSysAdmin, kernel.CapBPF}, "plain", "", "needs CAP_BPF"},
+		{[]kernel.Cap{kernel.CapSysAdmin, kernel.CapPerfmon}, "plain", "", "program exit_raw: permission denied; needs CAP_PERFMON"},
+		{[]kernel.Cap{kernel.CapSysAdmin, kernel.CapNetAdmin}, "refused", "bounds", "program bounds: permission denied; needs CAP_NET_ADMIN"},
 	} {
 		without(t, c.lost, func() {
 			s := open(t, c.object)
@@ -198,4 +201,46 @@ func TestVerifierReasonOfDifferentKernels(t *testing.T) {
 			t.Errorf("got %q at %q, want %q at %q", reason, where, c.reason, c.where)
 		}
 	}
+}
+
+// A mount namespace of its own hides the kernel's types from one thread.
+func TestKernelsWithoutTypesAreTold(t *testing.T) {
+	types, err := ReadKernelBTF("/sys/kernel/btf/vmlinux")
+	if err != nil {
+		t.Skip("this kernel has no types")
+	}
+	s, plain := open(t, "core"), open(t, "plain")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked
+		if err := errors.Join(unix.Unshare(unix.CLONE_NEWNS|unix.CLONE_FS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+			unix.Mount("none", "/sys/kernel/btf", "tmpfs", 0, "")); err != nil {
+			t.Log(err)
+			return
+		}
+		sharedTypes.mu.Lock()
+		sharedTypes.cache = weak.Pointer[btf.Cache]{}
+		sharedTypes.mu.Unlock()
+		_, err := s.Load(LoadOptions{})
+		t.Log(err)
+		if !errors.Is(err, ErrUnsupported) {
+			t.Errorf("got %#v", err)
+			return
+		}
+		mentions(t, err, "no type information (BTF)", "CONFIG_DEBUG_INFO_BTF")
+		o, err := plain.Load(LoadOptions{})
+		if err != nil {
+			t.Errorf("an object without CO-RE: %v", err)
+			return
+		}
+		o.Close()
+		_ = s.SetLoad("exec", false)
+		if o, err = s.Load(LoadOptions{KernelBTF: types}); err != nil {
+			t.Errorf("with types from a file: %v", err)
+			return
+		}
+		o.Close()
+	}()
+	<-done
 }

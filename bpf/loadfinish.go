@@ -97,7 +97,7 @@ func (l *loader) finish() error {
 		}
 		spec := l.spec.coll.Programs[name]
 		hook, to := hookOf(spec)
-		o.programs = append(o.programs, &Program{obj: o, name: name, section: spec.SectionName, spec: spec, prog: prog, hook: hook, attachTo: to})
+		o.programs = append(o.programs, &Program{obj: o, name: name, section: spec.SectionName, spec: spec, prog: prog, fd: prog.FD(), hook: hook, attachTo: to})
 	}
 	if o.counters != nil {
 		return o.counters.loaded()

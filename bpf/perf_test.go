@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"sync"
 	"testing"
 	"time"
 )
@@ -78,12 +79,14 @@ func TestPerfWaitReturnsForEveryReason(t *testing.T) {
 	if ok, err := p.Wait(ctx, time.Millisecond); ok || err != nil {
 		t.Errorf("empty: got %v, %v", ok, err)
 	}
+	var sending sync.WaitGroup
+	defer sending.Wait()
 	for range 200 { // a wake-up that is missed would hang
-		go func() {
+		sending.Go(func() {
 			if prog, err := o.Program("perf_one"); err == nil {
 				_, _, _ = prog.Kernel().Test(make([]byte, 64))
 			}
-		}()
+		})
 		if ok, err := p.Wait(ctx, -1); !ok || err != nil {
 			t.Fatalf("record: got %v, %v", ok, err)
 		}
@@ -116,7 +119,7 @@ func TestPerfOutlivesItsObject(t *testing.T) {
 
 func TestPerfSizesAreChecked(t *testing.T) {
 	o := load(t, "events", LoadOptions{})
-	for _, n := range []int{-1, 1 << 31} {
+	for _, n := range []int{-1, 1<<30 + 1} {
 		if _, err := OpenPerf(getMap(t, o, "perf"), PerfOptions{BytesPerCPU: n}); !errors.Is(err, ErrSize) {
 			t.Errorf("%d: got %v", n, err)
 		}

@@ -2,6 +2,7 @@ package bpf
 
 import (
 	"os"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -12,13 +13,16 @@ func spin(t *testing.T, o *Object, limit time.Duration) func() {
 		before := hits(t, o)
 		for end := time.Now().Add(limit); time.Now().Before(end) && hits(t, o) == before; {
 			for i := range 100_000 {
-				probed(i)
+				sink = probed(i)
 			}
 		}
 	}
 }
 
 func TestPerfEventSamples(t *testing.T) {
+	// Sampling one process means the threads that it has now: stay on one of them.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	for _, target := range []Target{{}, {PID: os.Getpid(), Frequency: 999}} {
 		o, p := loadHook(t, "trace", "sample")
 		l := mustAttach(t, p, target)

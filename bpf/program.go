@@ -11,6 +11,7 @@ type Program struct {
 	section  string
 	spec     *ebpf.ProgramSpec
 	prog     *ebpf.Program
+	fd       int
 	hook     Hook
 	attachTo string
 }
@@ -31,7 +32,12 @@ func (p *Program) Hook() Hook { return p.hook }
 func (p *Program) AttachTo() string { return p.attachTo }
 
 // FD returns the program's file descriptor, -1 after the Object was closed. The Object keeps owning it.
-func (p *Program) FD() int { return p.prog.FD() }
+func (p *Program) FD() int {
+	if p.obj.unloaded.Load() {
+		return -1
+	}
+	return p.fd
+}
 
 // Object returns the object that the program belongs to.
 func (p *Program) Object() *Object { return p.obj }

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/bowline-edge/bowline/internal/kernel"
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
@@ -122,11 +123,7 @@ func wideRing() bool {
 	if math.MaxUint == math.MaxUint64 {
 		return true
 	}
-	var u unix.Utsname
-	if unix.Uname(&u) != nil {
-		return false
-	}
-	switch unix.ByteSliceToString(u.Machine[:]) {
+	switch _, machine := kernel.Release(); machine {
 	case "x86_64", "aarch64", "armv8l", "riscv64", "mips64", "ppc64", "ppc64le", "s390x", "loongarch64":
 		return true
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -165,7 +166,9 @@ func TestWaitReturnsForEveryReason(t *testing.T) {
 	if ok, err := r.Wait(ctx, time.Millisecond); ok || err != nil {
 		t.Errorf("empty: got %v, %v", ok, err)
 	}
-	go run(t, o, "output", 1)
+	var sending sync.WaitGroup
+	sending.Go(func() { run(t, o, "output", 1) })
+	defer sending.Wait()
 	if ok, err := r.Wait(ctx, -1); !ok || err != nil {
 		t.Errorf("record: got %v, %v", ok, err)
 	}

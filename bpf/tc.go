@@ -25,7 +25,7 @@ func attachTC(p *Program, t Target) (*Link, error) {
 
 // attachAction explains programs of section action, which belong to a filter and have no place of their own.
 func attachAction(p *Program, _ Target) (*Link, error) {
-	return nil, fmt.Errorf("%w: an action belongs to a filter: use section tc, or tc filter add ... action bpf object-pinned ...", ErrType)
+	return nil, fmt.Errorf("%w: an action belongs to a filter: use section tc, or name it in a filter of tc(8) by its pin", ErrType)
 }
 
 // clsact is one filter of ours. It keeps the netlink socket it was made with, so that it is removed in the same namespace.

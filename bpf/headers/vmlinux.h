@@ -239,6 +239,14 @@ struct sys_exit_args {
 	__s64 ret;
 };
 
+/* Arguments of the tracepoint sched/sched_process_exec, as its format file describes them. */
+struct sched_process_exec_args {
+	__u64 common;
+	__u32 filename;		/* low half: where it is, in bytes from the start of these arguments */
+	__s32 pid;
+	__s32 old_pid;
+};
+
 /* Arguments of a raw tracepoint: each one widened to 64 bits. */
 struct bpf_raw_tracepoint_args {
 	__u64 args[0];

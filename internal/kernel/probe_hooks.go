@@ -178,9 +178,6 @@ func tryLSM() error {
 }
 
 func tryStructOps() error {
-	if errors.Is(Trampolines(), ErrUnsupported) {
-		return errTrampoline
-	}
 	return features.HaveMapType(ebpf.StructOpsMap)
 }
 
