@@ -58,19 +58,19 @@ func take() *state {
 	return s
 }
 
-// wait gives the kernel time, because it frees programs and threads some time after they were closed.
+// wait gives the kernel time, because it frees programs and threads some time after they were closed. A leak is what is there at
+// every look: other processes that load and unload programs meanwhile leave some that nobody holds for a moment.
 func (s *state) wait() []string {
 	deadline := time.Now().Add(settle)
-	for {
-		runtime.GC() // closes what cilium/ebpf would close for whoever forgot; that is a leak too, found by its own check below
-		leaks := s.leaks()
-		if len(leaks) == 0 {
-			break
-		}
+	leaks := s.leaks()
+	for len(leaks) > 0 {
 		if time.Now().After(deadline) {
 			return leaks
 		}
 		time.Sleep(10 * time.Millisecond)
+		runtime.GC() // closes what cilium/ebpf would close for whoever forgot; that is a leak too, found by its own check below
+		now := s.leaks()
+		leaks = slices.DeleteFunc(leaks, func(l string) bool { return !slices.Contains(now, l) })
 	}
 	if err := goleak.Find(); err != nil {
 		return []string{err.Error()}
