@@ -54,21 +54,24 @@ struct record {
 	__u8 fill[508];
 };
 
-SEC("syscall")
-int emit(struct order *o)
+static long emit_one(__u32 i, struct order *o)
 {
 	static struct record r;
-	__u32 i;
 
-	for (i = 0; i < 1000; i++) {
-		if (i >= o->count)
-			break;
-		r.number = o->first + i;
-		if (o->ring == 0)
-			bpf_ringbuf_output(&ring_a, &r, o->size & 511, 0);
-		else
-			bpf_ringbuf_output(&ring_b, &r, o->size & 511, 0);
-	}
+	r.number = o->first + i;
+	if (o->ring == 0)
+		bpf_ringbuf_output(&ring_a, &r, o->size & 511, 0);
+	else
+		bpf_ringbuf_output(&ring_b, &r, o->size & 511, 0);
+	return 0;
+}
+
+SEC("syscall")
+int emit(struct order *ctx)
+{
+	struct order o = *ctx;
+
+	bpf_loop(o.count, emit_one, &o, 0);
 	return 0;
 }
 
