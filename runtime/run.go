@@ -49,16 +49,23 @@ type Config struct {
 // context is done the plugin is stopped, and the error is the context's cause.
 // Other errors: [*engine.Trap], an error of a provider, [ErrStuck].
 //
-// All that the plugin opened is closed when Run returns, unless it is stuck.
+// All that the plugin opened is closed when Run returns, unless it is stuck. The
+// plugin runs on a goroutine of its own, in the network namespace of the calling
+// thread.
 func (m *Module) Run(ctx context.Context, cfg Config) (uint32, error) {
 	defaults(&cfg)
 	inst := &run{module: m, cfg: cfg}
 	done := make(chan struct{})
 	var code uint32
-	var err error
+	netns, err := callersNetns()
+	if err != nil {
+		return 0, fmt.Errorf("run %s: %w", m.name, err)
+	}
 	m.runs.Go(func() {
 		defer close(done)
-		code, err = inst.run(ctx)
+		if err = enterNetns(netns); err == nil {
+			code, err = inst.run(ctx)
+		}
 	})
 	select {
 	case <-done:

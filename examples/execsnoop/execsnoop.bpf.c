@@ -57,10 +57,11 @@ int BPF_PROG(on_exec, struct task_struct *task)
 	start = task->mm->arg_start;
 	len = task->mm->arg_end - start;
 	e->args_total = len;
-	/* Keeps the compiler from checking one copy of len and using another, which the verifier refuses. */
-	asm volatile("" : "+r"(len));
+	/* The verifier must see the bound on the very register that is used: no second copy of len. */
+	barrier_var(len);
 	if (len > EXECSNOOP_ARGS)
 		len = EXECSNOOP_ARGS;
+	barrier_var(len);
 	if (bpf_probe_read_user(e->args, len, (void *)start))
 		len = 0;
 	e->args_len = len;

@@ -109,5 +109,5 @@ int main(int argc, char **argv)
 	if (err < 0)
 		fprintf(stderr, "execsnoop: read events: %s (error %d)\n", wasm_bpf_strerror(err), -err);
 	wasm_close_bpf_object(loop.obj);
-	return err < 0;
+	return err < 0 || plugin_flush();
 }

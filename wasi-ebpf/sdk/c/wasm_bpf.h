@@ -37,6 +37,7 @@ enum {
 	WASM_BPF_EEXIST = 17,
 	WASM_BPF_EINVAL = 22,
 	WASM_BPF_ENOSPC = 28,
+	WASM_BPF_ERANGE = 34,
 	WASM_BPF_EBADFD = 77,
 	WASM_BPF_EOPNOTSUPP = 95,
 	WASM_BPF_ECANCELED = 125
@@ -61,9 +62,22 @@ extern int32_t WASM_BPF_IMPORT(wasm_close_bpf_object)(wasm_bpf_object obj);
 
 /*
  * Attaches one program. A target of NULL or "" means what the program's section says. Else:
- *   xdp                      "eth0", "eth0:native", "eth0:generic"
- *   sockops, cgroup hooks    path of a cgroup2 directory: "/sys/fs/cgroup/x"
- *   uprobe, uretprobe        "/bin/bash:readline", "/bin/x:main+0x10"
+ *   xdp                       "eth0", "eth0:native", "eth0:generic", "eth0:offload"
+ *   tc, tcx, netkit           "eth0", "eth0:ingress", "eth0:egress"
+ *   cgroup hooks, sockops     "/sys/fs/cgroup/web", "web" (below the root of cgroup v2), "." (the
+ *                             root); cgroup/skb also "web:egress"
+ *   uprobe, uretprobe         "/bin/bash:readline", "libc.so.6:malloc+0x10", "/bin/x:0x1234"; with
+ *                             "@4711" at the end only process 4711; uprobe.multi "libc.so.6:mem*"
+ *   usdt                      "libc.so.6:libc:setjmp", "libc.so.6:libc:setjmp@4711"
+ *   kprobe, kretprobe, ...    "do_unlinkat", "vfs_read+0x10"; ksyscall "openat"; kprobe.multi "tcp_*"
+ *   tracepoint                "sched/sched_process_exec"; raw_tracepoint "sched_switch"
+ *   sk_msg, sk_skb, iter,     the name of a map of the same object
+ *   struct_ops
+ *   sk_lookup, flow_dissector a network namespace: its name for "ip netns", or a path
+ *   netfilter                 "ipv4", "ipv6:forward", "ipv4:input:-100"
+ *   perf_event                "99" (samples per second), "99@4711"
+ *   lirc                      "/dev/lirc0"
+ * tp_btf, fentry, fexit, fmod_ret, lsm and freplace take none: the section decides, at load.
  * Returns 0 or a negative error number. The attachment lives until the object is closed or the
  * guest ends.
  */
@@ -85,8 +99,16 @@ extern int32_t WASM_BPF_IMPORT(wasm_bpf_buffer_poll)(wasm_bpf_object obj, int32_
 
 /*
  * One operation on a map; cmd is one of the enum. The host takes the sizes of key and value from
- * the map, so the pointers must lead to enough bytes: a value of a per-CPU map is one value, padded
- * to 8 bytes, for each possible CPU. Returns 0 or a negative error number.
+ * the map, so the pointers must lead to enough bytes. flags are the kernel's: 0, 1 (update only if
+ * there is no such key), 2 (update only if there is), 4 (lock the value).
+ *
+ * A per-CPU map has a value for each CPU. One of them moves at a time: look up one CPU's value with
+ * flags (uint64_t)cpu << 32 | WASM_BPF_F_CPU, which gives -WASM_BPF_ERANGE after the last possible
+ * CPU, and set those of all CPUs to one value with flags WASM_BPF_F_ALL_CPUS. Other flags give
+ * -WASM_BPF_EOPNOTSUPP. (Some older hosts ignore these flags and move the values of all CPUs, each
+ * padded to 8 bytes, whatever the guest has room for.)
+ *
+ * Returns 0 or a negative error number.
  */
 extern int32_t WASM_BPF_IMPORT(wasm_bpf_map_operate)(int32_t map_fd, int32_t cmd, void *key,
 						      void *value, void *next_key, uint64_t flags);
@@ -96,6 +118,12 @@ enum {
 	WASM_BPF_MAP_UPDATE = 2,
 	WASM_BPF_MAP_DELETE = 3,
 	WASM_BPF_MAP_GET_NEXT_KEY = 4
+};
+
+/* Flags for per-CPU maps, with the numbers of Linux 6.19; every kernel will do. */
+enum {
+	WASM_BPF_F_CPU = 8,	/* lookup: of the CPU whose number is in the upper 32 bits */
+	WASM_BPF_F_ALL_CPUS = 16	/* update: of all CPUs */
 };
 
 /* ---- Part two: comfort ---- */
@@ -145,6 +173,7 @@ static inline const char *wasm_bpf_strerror(int32_t result)
 	case WASM_BPF_EEXIST: return "exists already";
 	case WASM_BPF_EINVAL: return "invalid argument or no such name";
 	case WASM_BPF_ENOSPC: return "no space";
+	case WASM_BPF_ERANGE: return "out of range";
 	case WASM_BPF_EBADFD: return "not a map of this guest";
 	case WASM_BPF_EOPNOTSUPP: return "not supported";
 	}
@@ -209,6 +238,24 @@ static inline int32_t wasm_bpf_delete(int32_t map_fd, const void *key)
 static inline int32_t wasm_bpf_next_key(int32_t map_fd, const void *key, void *next)
 {
 	return wasm_bpf_map_operate(map_fd, WASM_BPF_MAP_GET_NEXT_KEY, (void *)(uintptr_t)key, NULL, next, 0);
+}
+
+/*
+ * Reads one CPU's value of *key in a per-CPU map. Returns 0, or -WASM_BPF_ERANGE if there are not so
+ * many CPUs, -WASM_BPF_ENOENT if there is no such key, or another error. To see all of them:
+ *   for (cpu = 0; !(err = wasm_bpf_lookup_cpu(fd, &key, cpu, &value)); cpu++)
+ */
+static inline int32_t wasm_bpf_lookup_cpu(int32_t map_fd, const void *key, uint32_t cpu, void *value)
+{
+	return wasm_bpf_map_operate(map_fd, WASM_BPF_MAP_LOOKUP, (void *)(uintptr_t)key, value, NULL,
+				    (uint64_t)cpu << 32 | WASM_BPF_F_CPU);
+}
+
+/* Writes the same value of *key for every CPU in a per-CPU map. Returns 0 or a negative error number. */
+static inline int32_t wasm_bpf_update_cpus(int32_t map_fd, const void *key, const void *value)
+{
+	return wasm_bpf_map_operate(map_fd, WASM_BPF_MAP_UPDATE, (void *)(uintptr_t)key,
+				    (void *)(uintptr_t)value, NULL, WASM_BPF_F_ALL_CPUS);
 }
 
 /* What a record function returns to end wasm_bpf_poll_loop without an error. */

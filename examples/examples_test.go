@@ -1,0 +1,154 @@
+// Package examples_test runs every example plugin on real events, as the command
+// does, and compares each line that it prints with its golden file.
+package examples_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bowline-edge/bowline/internal/kerneltest"
+	"github.com/bowline-edge/bowline/node"
+)
+
+func TestMain(m *testing.M) { kerneltest.Main(m) }
+
+// patience is how long a plugin may take for anything that the test waits for.
+const patience = 20 * time.Second
+
+// row is one run of a plugin.
+type row struct {
+	// args are the plugin's arguments.
+	args []string
+	// golden replaces the plugin's golden file, for runs with other options.
+	golden string
+	// vars are put, as they are, where the golden file has {name}. They may be
+	// filled in by cause.
+	vars map[string]string
+	// cause makes the events. It runs when the plugin has printed the first line
+	// that its golden file wants, which means that its programs are attached.
+	cause func()
+	// ends says that the plugin ends by itself, with code. Otherwise the test stops
+	// it when it has printed all that it must.
+	ends bool
+	code int
+	// stderr are patterns: each line on standard error must match one of them, and
+	// each of them must be there.
+	stderr []string
+	// refused says that this kernel cannot run the plugin: standard output must
+	// stay empty, instead of being as the golden file says.
+	refused bool
+}
+
+// plugins are the runs: the first word of the name is the plugin. Setups are in
+// the file that has the plugin's name, or that of its kind.
+var plugins = []struct {
+	name  string
+	setup func(*testing.T) row
+}{
+	{"execsnoop", setupExecsnoop},
+	{"execsnoop --count", setupExecsnoopCount},
+	{"opensnoop", setupOpensnoop},
+	{"opensnoop --failed", setupOpensnoopFailed},
+	{"runqlat", setupRunqlat},
+	{"runqlat 1 1", setupRunqlatCount},
+	{"execve-perf", setupExecvePerf},
+	{"xdpcount", setupXDPCount},
+	{"tcpopt", setupTCPOpt},
+	{"uprobe", setupUprobe},
+	{"uprobe --verbose", setupUprobeVerbose},
+	{"lsm", setupLSM},
+}
+
+func TestPluginsPrintWhatTheirGoldenFilesSay(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	for _, p := range plugins {
+		t.Run(p.name, func(t *testing.T) {
+			plugin, _, _ := strings.Cut(p.name, " ")
+			run(t, plugin, p.setup(t))
+		})
+	}
+}
+
+// run runs a plugin in this process until it ends, or has printed all and is
+// stopped.
+func run(t *testing.T, plugin string, r row) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var stdout, stderr output
+	ended := make(chan struct{})
+	var code int
+	var err error
+	go func() {
+		defer close(ended)
+		code, err = node.Run(ctx, node.RunOptions{
+			File: filepath.Join(plugin, plugin+".wasm"), Args: r.args, CacheDir: "off",
+			Stdout: &stdout, Stderr: &stderr,
+		})
+	}()
+	defer func() { stop(); <-ended }()
+	defer func() {
+		if t.Failed() {
+			t.Logf("standard output:\n%sstandard error:\n%s", stdout.String(), stderr.String())
+		}
+	}()
+
+	var want []pattern
+	if !r.refused {
+		want = readGolden(t, plugin, r)
+		stdout.await(t, ended, func(lines []string) string { return missing(lines, want[:1]) })
+	}
+	if r.cause != nil {
+		r.cause()
+	}
+	if !r.refused {
+		want = readGolden(t, plugin, r)
+	}
+	if !r.ends {
+		stdout.await(t, ended, func(lines []string) string { return missing(lines, kinds(want, must)) })
+		stop()
+		r.code = node.ExitInterrupted
+	}
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Fatalf("%s still runs after %s", plugin, patience)
+	}
+	if err != nil || code != r.code {
+		t.Errorf("%s ended with code %d and %v, want code %d", plugin, code, err, r.code)
+	}
+	check(t, "standard output", stdout.lines(), want)
+	check(t, "standard error", stderr.lines(), required(t, r.stderr))
+}
+
+// check compares every line with the patterns.
+func check(t *testing.T, stream string, lines []string, want []pattern) {
+	t.Helper()
+	for _, l := range lines {
+		if !matchesAny(l, want) {
+			t.Errorf("%s: line %q matches no pattern", stream, l)
+		}
+	}
+	if m := missing(lines, kinds(want, must, last)); m != "" {
+		t.Errorf("%s: no line matches %s", stream, m)
+	}
+}
+
+// required makes patterns that must all be there.
+func required(t *testing.T, exprs []string) []pattern {
+	t.Helper()
+	var all []pattern
+	for _, e := range exprs {
+		re, err := regexp.Compile("^(?:" + e + ")$")
+		if err != nil {
+			t.Fatal(errors.Join(errors.New("pattern for standard error"), err))
+		}
+		all = append(all, pattern{must, re})
+	}
+	return all
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tcpopt: sets options of the TCP connections of a cgroup, and prints each connection. */
+#include <getopt.h>
+#include <wasm_bpf.h>
+#include "../plugin.h"
+#include "tcpopt.h"
+
+BPF_EMBED(object, "tcpopt.bpf.o");
+
+static const char usage[] =
+	"Usage: tcpopt [--window N] [--rto MS] [--congestion NAME] [--count N] CGROUP\n"
+	"Sets options of the TCP connections that a cgroup's processes make, and prints each connection.\n"
+	"CGROUP is a directory of cgroup v2, or a path below its root; \".\" is the root.\n"
+	"  -w, --window N         initial congestion window in segments\n"
+	"  -r, --rto MS           initial retransmission time-out in milliseconds\n"
+	"  -c, --congestion NAME  congestion control, such as bbr\n"
+	"  -n, --count N          stop after N lines\n"
+	"  -h, --help             show this\n";
+
+static const char *const kinds[] = { [TCPOPT_OPEN] = "open", [TCPOPT_ACCEPT] = "accept", [TCPOPT_CLOSE] = "close" };
+
+static uint32_t window, rto_ms;	/* 0 = left alone */
+static char congestion[TCPOPT_NAME];	/* empty = left alone */
+static uint32_t left;	/* lines to go; 0 = no limit */
+
+/* Writes an address and port to buf. IPv4 addresses of IPv6 sockets look like IPv4. */
+static const char *address(char buf[64], const uint32_t words[4], uint32_t ipv6, uint32_t port)
+{
+	const uint8_t *a = (const uint8_t *)words;
+	int i, len = 0, zeros = 0, best = 0, best_at = -1;
+
+	if (ipv6 && !words[0] && !words[1] && words[2] == 0xffff0000) {
+		ipv6 = 0;
+		a += 12;
+	}
+	if (!ipv6) {
+		snprintf(buf, 64, "%u.%u.%u.%u:%" PRIu32, a[0], a[1], a[2], a[3], port);
+		return buf;
+	}
+	/* The longest run of zero groups becomes "::". */
+	for (i = 0; i < 8; i++) {
+		zeros = a[2 * i] || a[2 * i + 1] ? 0 : zeros + 1;
+		if (zeros > best && zeros > 1) {
+			best = zeros;
+			best_at = i + 1 - zeros;
+		}
+	}
+	buf[len++] = '[';
+	for (i = 0; i < 8; i++) {
+		if (i == best_at) {
+			len += snprintf(buf + len, 64 - len, "::");
+			i += best - 1;
+			continue;
+		}
+		len += snprintf(buf + len, 64 - len, "%s%x", i && i != best_at + best ? ":" : "", a[2 * i] << 8 | a[2 * i + 1]);
+	}
+	snprintf(buf + len, 64 - len, "]:%" PRIu32, port);
+	return buf;
+}
+
+/* Prints one setting: its value, or why it could not be set. */
+static void setting(const char *name, const char *value, int32_t err)
+{
+	if (err)
+		printf("  %s: %s (error %d)", name,
+		       err == -WASM_BPF_ENOENT ? "this kernel has none of that name" : wasm_bpf_strerror(err), (int)-err);
+	else
+		printf("  %s=%s", name, value);
+}
+
+static int32_t print(void *ctx, void *data, int32_t size)
+{
+	struct tcpopt_event *e = data;
+	char now[9], local[64], remote[64], number[24];
+
+	(void)ctx;
+	if (size < (int32_t)sizeof(*e) || e->kind < TCPOPT_OPEN || e->kind > TCPOPT_CLOSE) {
+		fprintf(stderr, "tcpopt: unknown record of %d bytes\n", (int)size);
+		return -WASM_BPF_EINVAL;
+	}
+	printf("%-8s %-6s %-21s %-21s", plugin_clock(now), kinds[e->kind],
+	       address(local, e->local, e->ipv6, e->local_port),
+	       address(remote, e->remote, e->ipv6, e->remote_port));
+	if (e->kind == TCPOPT_CLOSE) {
+		printf("  rtt=%s sent=%" PRIu64 " received=%" PRIu64 " retransmitted=%" PRIu32,
+		       plugin_duration(number, e->rtt_us * 1000ULL), e->sent, e->received, e->retransmitted);
+	} else {
+		snprintf(number, sizeof(number), "%" PRIu32, window);
+		if (window)
+			setting("window", number, e->window);
+		snprintf(number, sizeof(number), "%" PRIu32 "ms", e->rto_ms);
+		if (e->rto_ms)
+			setting("rto", number, 0);
+		if (congestion[0])
+			setting("congestion", congestion, e->congestion);
+		if (!window && !e->rto_ms && !congestion[0])
+			printf("  -");
+	}
+	putchar('\n');
+	return left && !--left ? WASM_BPF_DONE : 0;
+}
+
+static int32_t flush(void *ctx)
+{
+	(void)ctx;
+	return plugin_flush() ? WASM_BPF_DONE : 0;
+}
+
+static int set(const char *name, const void *value, uint32_t size)
+{
+	int32_t err = wasm_bpf_set_const(object, object_len, name, value, size);
+
+	if (err < 0)
+		fprintf(stderr, "tcpopt: cannot set %s: %s\n", name, wasm_bpf_strerror(err));
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "window", required_argument, NULL, 'w' }, { "rto", required_argument, NULL, 'r' },
+		{ "congestion", required_argument, NULL, 'c' }, { "count", required_argument, NULL, 'n' },
+		{ "help", no_argument, NULL, 'h' }, { 0 },
+	};
+	static uint64_t buf[4096];
+	struct wasm_bpf_loop loop = { .record = print, .batch = flush, .buf = buf, .size = sizeof(buf), .timeout_ms = -1 };
+	int c, err;
+
+	while ((c = getopt_long(argc, argv, "w:r:c:n:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'w': window = plugin_number("--window", optarg, 1, 10000); break;
+		case 'r': rto_ms = plugin_number("--rto", optarg, 1, 120000); break;
+		case 'c':
+			if (!*optarg || strlen(optarg) >= sizeof(congestion)) {
+				fprintf(stderr, "--congestion: want a name of 1 to %d letters\n", TCPOPT_NAME - 1);
+				return 1;
+			}
+			memcpy(congestion, optarg, strlen(optarg));
+			break;
+		case 'n': left = plugin_number("--count", optarg, 1, UINT32_MAX); break;
+		case 'h': fputs(usage, stdout); return 0;
+		default: fputs(usage, stderr); return 1;
+		}
+	}
+	if (optind + 1 != argc || !*argv[optind]) {
+		fputs(usage, stderr);
+		return 1;
+	}
+	if (set("window", &window, sizeof(window)) < 0 || set("rto_ms", &rto_ms, sizeof(rto_ms)) < 0 ||
+	    set("congestion", congestion, sizeof(congestion)) < 0)
+		return 1;
+	loop.obj = wasm_bpf_load(object, object_len);
+	if (!loop.obj)
+		return 1;
+	loop.map_fd = wasm_bpf_map(loop.obj, "events");
+	if (loop.map_fd < 0 || wasm_bpf_attach(loop.obj, "on_event", argv[optind]) < 0)
+		return 1;
+	printf("%-8s %-6s %-21s %-21s  %s\n", "TIME", "KIND", "LOCAL", "REMOTE", "SET");
+	fflush(stdout);
+	err = wasm_bpf_poll_loop(&loop);
+	if (err < 0)
+		fprintf(stderr, "tcpopt: read events: %s (error %d)\n", wasm_bpf_strerror(err), -err);
+	wasm_close_bpf_object(loop.obj);
+	return err < 0 || plugin_flush();
+}
