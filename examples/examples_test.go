@@ -26,6 +26,8 @@ type row struct {
 	args []string
 	// golden replaces the plugin's golden file, for runs with other options.
 	golden string
+	// netns is where the plugin runs. Nil means where the process is.
+	netns *kerneltest.NS
 	// vars are put, as they are, where the golden file has {name}. They may be
 	// filled in by cause.
 	vars map[string]string
@@ -84,12 +86,19 @@ func run(t *testing.T, plugin string, r row) {
 	ended := make(chan struct{})
 	var code int
 	var err error
-	go func() {
-		defer close(ended)
+	start := func() {
 		code, err = node.Run(ctx, node.RunOptions{
 			File: filepath.Join(plugin, plugin+".wasm"), Args: r.args, CacheDir: "off",
 			Stdout: &stdout, Stderr: &stderr,
 		})
+	}
+	go func() {
+		defer close(ended)
+		if r.netns == nil {
+			start()
+		} else if nerr := r.netns.Do(start); nerr != nil {
+			t.Error(nerr)
+		}
 	}()
 	defer func() { stop(); <-ended }()
 	defer func() {

@@ -3,10 +3,8 @@ package examples_test
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"net"
-	"os"
 	"slices"
 	"testing"
 
@@ -45,10 +43,8 @@ func tagged(ethertype uint16, f []byte) []byte {
 // setupXDPCount sends frames of every kind to an interface: also with one and two
 // VLAN tags, behind IPv6 extension headers, and cut off within a header.
 func setupXDPCount(t *testing.T) row {
-	// The plugin runs on threads of its own, so the interface is not in a namespace of the test.
-	name := fmt.Sprintf("bl%da", os.Getpid())
-	peer := fmt.Sprintf("bl%db", os.Getpid())
-	kerneltest.Veth(t, name, peer)
+	ns := kerneltest.Netns(t)
+	kerneltest.Veth(t, "va", "vb")
 	hop := []byte{unix.IPPROTO_FRAGMENT, 0, 0, 0, 0, 0, 0, 0}
 	fragment := []byte{unix.IPPROTO_UDP, 99, 0, 0, 0, 0, 0, 0}
 	frames := [][]byte{
@@ -59,9 +55,9 @@ func setupXDPCount(t *testing.T) row {
 		ip6(unix.IPPROTO_HOPOPTS, slices.Concat(hop, fragment)...), ip6(unix.IPPROTO_ICMPV6), ip6(unix.IPPROTO_NONE),
 		frame(0x86dd, []byte{0x60}), frame(0x0806, make([]byte, 28)), frame(0x88b5, make([]byte, 46)),
 	}
-	return row{args: []string{"--interval", "1", name}, cause: func() {
+	return row{args: []string{"--interval", "1", "va"}, netns: ns, cause: func() {
 		for _, f := range frames {
-			kerneltest.SendFrame(t, peer, f)
+			kerneltest.SendFrame(t, "vb", f)
 		}
 	}}
 }
