@@ -7,34 +7,45 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// callersNetns answers the network namespace of the calling thread as an open
-// descriptor, -1 if it is the process's own. A thread is in another one when its
-// goroutine is locked to it and called setns(2).
-func callersNetns() (int, error) {
-	var thread, process unix.Stat_t
-	if unix.Stat("/proc/thread-self/ns/net", &thread) != nil || unix.Stat("/proc/self/ns/net", &process) != nil {
-		return -1, nil // no /proc: then nobody can have opened another namespace through it
-	}
-	if thread.Ino == process.Ino {
-		return -1, nil
-	}
-	fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+// threadNetns is the network namespace of the calling thread.
+const threadNetns = "/proc/thread-self/ns/net"
+
+// callersNetns opens the network namespace of the calling thread, which is another
+// than that of the rest of the process when its goroutine is locked to it and
+// called setns(2). It answers -1 where there is no /proc.
+func callersNetns() int {
+	fd, err := unix.Open(threadNetns, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, fmt.Errorf("open the caller's network namespace: %w", err)
+		return -1
 	}
-	return fd, nil
+	return fd
 }
 
-// enterNetns puts the calling goroutine into a namespace for the rest of its life,
-// and closes the descriptor. The thread ends with the goroutine.
-func enterNetns(fd int) error {
+// inNetns runs f in the namespace of an open descriptor, which it closes. The
+// thread goes back afterwards; one that cannot is not used again.
+func inNetns(fd int, f func()) error {
 	if fd < 0 {
+		f()
 		return nil
 	}
 	defer unix.Close(fd)
 	goruntime.LockOSThread()
+	var here, there unix.Stat_t
+	if unix.Stat(threadNetns, &here) != nil || unix.Fstat(fd, &there) != nil || here.Ino == there.Ino {
+		goruntime.UnlockOSThread()
+		f()
+		return nil
+	}
+	home := callersNetns()
+	defer unix.Close(home)
 	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
+		goruntime.UnlockOSThread()
 		return fmt.Errorf("enter the caller's network namespace: %w", err)
 	}
+	f()
+	if err := unix.Setns(home, unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("leave the caller's network namespace: %w", err)
+	}
+	goruntime.UnlockOSThread()
 	return nil
 }

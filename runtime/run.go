@@ -57,14 +57,12 @@ func (m *Module) Run(ctx context.Context, cfg Config) (uint32, error) {
 	inst := &run{module: m, cfg: cfg}
 	done := make(chan struct{})
 	var code uint32
-	netns, err := callersNetns()
-	if err != nil {
-		return 0, fmt.Errorf("run %s: %w", m.name, err)
-	}
+	var err error
+	netns := callersNetns()
 	m.runs.Go(func() {
 		defer close(done)
-		if err = enterNetns(netns); err == nil {
-			code, err = inst.run(ctx)
+		if nerr := inNetns(netns, func() { code, err = inst.run(ctx) }); nerr != nil {
+			err = errors.Join(err, nerr)
 		}
 	})
 	select {
