@@ -1,6 +1,7 @@
 # bowline. `make demo` shows it at work, `make test` proves it. Both set up what is missing.
 
-GO      ?= go
+# Looked for when it is used, because setup may have installed it.
+GO       = $(shell ./.ci/go)
 SUDO    := $(if $(filter 0,$(shell id -u)),,sudo -E)
 # Tests that load BPF need root: only the test binaries run under sudo.
 EXEC    := $(if $(SUDO),-exec "$(SUDO)",)
