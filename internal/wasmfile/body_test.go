@@ -170,6 +170,14 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("read well before: %v", err)
 			}
 		}
+		for i := range m.NumTables() {
+			if _, ok := m.TableType(uint32(i)); !ok {
+				t.Fatalf("table %d has no type", i)
+			}
+		}
+		if err := m.CheckNames(); err != nil && !errors.Is(err, wasmfile.ErrMalformed) {
+			t.Fatalf("an error without a class: %v", err)
+		}
 		m.FuncNames()
 		m.ModuleName()
 	})

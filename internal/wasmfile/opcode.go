@@ -5,7 +5,7 @@ import "fmt"
 // Op is an opcode. Those behind a prefix byte are prefix<<16 | number.
 type Op uint32
 
-// The opcodes that rewriting has to know. Others are only numbers here.
+// The opcodes that somebody has to know. Others are only numbers here.
 const (
 	OpUnreachable        Op = 0x00
 	OpBlock              Op = 0x02
@@ -26,6 +26,7 @@ const (
 	OpLocalTee           Op = 0x22
 	OpGlobalGet          Op = 0x23
 	OpGlobalSet          Op = 0x24
+	OpTableSet           Op = 0x26
 	OpMemoryGrow         Op = 0x40
 	OpI32Const           Op = 0x41
 	OpI32Eqz             Op = 0x45

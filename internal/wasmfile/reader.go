@@ -111,14 +111,17 @@ func (r *Reader) Count(what string, size, limit int) int {
 }
 
 // Name reads a name, which must be UTF-8.
-func (r *Reader) Name() string {
+func (r *Reader) Name() string { return string(r.name()) }
+
+// name is Name without a copy.
+func (r *Reader) name() []byte {
 	at := r.pos
 	s := r.Bytes(r.U32())
 	if !utf8.Valid(s) {
 		r.failAt(at, "a name is not UTF-8")
-		return ""
+		return nil
 	}
-	return string(s)
+	return s
 }
 
 // The results of decoding that are not lengths.

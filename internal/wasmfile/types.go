@@ -164,7 +164,7 @@ func (f *File) parseTables(r *Reader, fn func(start, end int, index uint32)) {
 		if r.Len() >= 2 && r.b[r.pos] == 0x40 && r.b[r.pos+1] == 0 { // a table with an initial value
 			r.pos += 2
 			t = r.table()
-			f.constExpr(r, fn)
+			t.Init = f.constExpr(r, fn)
 		} else {
 			t = r.table()
 		}

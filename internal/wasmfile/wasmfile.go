@@ -52,6 +52,9 @@ type Table struct {
 	// Elem is FuncRef or ExternRef.
 	Elem   engine.ValueType
 	Limits Limits
+	// Init is what a defined table is filled with. It has no Bytes where the
+	// module does not say, which means null.
+	Init ConstExpr
 }
 
 // Memory is a memory's type.
@@ -216,6 +219,27 @@ func (f *File) Export(name string) (Export, bool) {
 		}
 	}
 	return Export{}, false
+}
+
+// TableType gives the type of a table; imports come first.
+func (f *File) TableType(index uint32) (Table, bool) {
+	i := uint64(index)
+	if n := uint64(f.importedTables); i >= n {
+		if i -= n; i >= uint64(len(f.Tables)) {
+			return Table{}, false
+		}
+		return f.Tables[i], true
+	}
+	for _, imp := range f.Imports {
+		if imp.Kind != KindTable {
+			continue
+		}
+		if i == 0 {
+			return imp.Table, true
+		}
+		i--
+	}
+	return Table{}, false
 }
 
 // Memory0 is the type of memory 0, imported or defined.

@@ -130,6 +130,58 @@ func TestCustomSections(t *testing.T) {
 	}
 }
 
+func TestTableType(t *testing.T) {
+	f := read(t, "testdata/all.wasm")
+	for i, want := range []wasmfile.Table{
+		{Elem: engine.FuncRef, Limits: wasmfile.Limits{Min: 3}}, // imported
+		{Elem: engine.ExternRef, Limits: wasmfile.Limits{Min: 4}},
+	} {
+		got, ok := f.TableType(uint32(i))
+		if d := diff(want, got); d != "" || !ok {
+			t.Errorf("table %d: %s", i, d)
+		}
+	}
+	if _, ok := f.TableType(2); ok {
+		t.Error("there is a table beyond the last")
+	}
+	f, err := wasmfile.Parse(sections("\x04\x01\x40\x00\x70\x00\x01\xd0\x70\x0b"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := f.TableType(0); string(got.Init.Bytes) != "\xd0\x70\x0b" {
+		t.Errorf("initial value % x", got.Init.Bytes)
+	}
+}
+
+func TestCheckNames(t *testing.T) {
+	for name, c := range map[string]struct{ names, problem string }{
+		"none":                    {"", ""},
+		"all kinds":               {"\x00\x02\x01m\x01\x04\x01\x00\x01f\x02\x06\x01\x00\x01\x00\x01x\x09\x01\xff", ""},
+		"half a subsection":       {"\x01\x04\x01", "4 bytes announced"},
+		"no size":                 {"\x01", "unexpected end"},
+		"huge module name":        {"\x00\x05\xff\xff\xff\xff\x0f", "4294967295 bytes announced"},
+		"more functions":          {"\x01\x03\xff\xff\x03", "65535 names announced"},
+		"huge count of functions": {"\x01\x05\xff\xff\xff\xff\x0f", "4294967295 names"},
+		"huge count of locals":    {"\x02\x07\x01\x00\xff\xff\xff\xff\x0f", "4294967295 names"},
+		"an empty subsection":     {"\x01\x00\x09\x01\x00", "unexpected end"},
+		"bytes left":              {"\x01\x02\x00\x00", "1 bytes too many"},
+		"no UTF-8":                {"\x00\x02\x01\xff", "UTF-8"},
+	} {
+		// What is wrong is wrong in a second section too.
+		f, err := wasmfile.Parse(sections("\x00\x04name", "\x00\x04name"+c.names))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = f.CheckNames()
+		if c.problem == "" && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if c.problem != "" && (!errors.Is(err, wasmfile.ErrMalformed) || !strings.Contains(err.Error(), c.problem)) {
+			t.Errorf("%s: got %v, want %q", name, err, c.problem)
+		}
+	}
+}
+
 func TestOtherFilesAreNamed(t *testing.T) {
 	for in, want := range map[string]string{
 		"":                            "the file is empty",

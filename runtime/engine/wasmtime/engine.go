@@ -18,6 +18,7 @@ import (
 
 	_ "github.com/bytecodealliance/wasmtime-go/v39" // links the library
 
+	"github.com/bowline-edge/bowline/internal/wasmfile"
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
 
@@ -140,10 +141,11 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (engine.Module, error
 }
 
 func (e *Engine) compile(wasm []byte) (*Module, error) {
-	code, names := rewrite(wasm)
-	if len(code) == 0 {
-		return nil, fmt.Errorf("%w: no bytes", engine.ErrInvalid)
+	file, err := wasmfile.Parse(wasm)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", engine.ErrInvalid, err)
 	}
+	code, names := rewrite(file, wasm)
 	key := cacheKey(wasm)
 	c := e.fromCache(key)
 	if c == nil {

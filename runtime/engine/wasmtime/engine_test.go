@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bowline-edge/bowline/internal/wasmfile"
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
 
@@ -94,14 +95,21 @@ func FuzzRewrite(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		out, names := rewrite(b)
-		if len(b) == 0 || e.validate(b) != nil {
+		file, err := wasmfile.Parse(b)
+		if err != nil {
+			return
+		}
+		out, names := rewrite(file, b)
+		if e.validate(b) != nil {
 			return
 		}
 		if err := e.validate(out); err != nil {
 			t.Errorf("a valid module is not valid any more: %v", err)
 		}
-		if again, same := rewrite(out); names.start == "" && (!bytes.Equal(again, out) || same != names) {
+		if file, err = wasmfile.Parse(out); err != nil {
+			t.Fatal(err)
+		}
+		if again, same := rewrite(file, out); names.start == "" && (!bytes.Equal(again, out) || same != names) {
 			t.Errorf("the second time gives %+v, the first gave %+v", same, names)
 		}
 	})

@@ -153,8 +153,7 @@ func TestHostErrorsUnwindAndKeepIdentity(t *testing.T) {
 // Host and guest calling each other end in a trap, not in a crash.
 func TestMutualRecursionEnds(t *testing.T) {
 	depth := 0
-	var in engine.Instance
-	in = guest(t, `(module (import "m" "f" (func $f)) (func (export "g") (call $f)))`, engine.InstanceConfig{
+	in := guest(t, `(module (import "m" "f" (func $f)) (func (export "g") (call $f)))`, engine.InstanceConfig{
 		Funcs: []engine.HostFunc{{Module: "m", Name: "f",
 			Call: func(ctx context.Context, in engine.Instance, _ []uint64) error {
 				depth++

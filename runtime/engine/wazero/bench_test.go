@@ -35,15 +35,24 @@ func BenchmarkTableCallback(b *testing.B) {
 	}
 }
 
-// BenchmarkTableLookup finds an element, once per drain of a ring buffer.
+// BenchmarkTableLookup finds an element, once per drain of a ring buffer, in a
+// table that stays as it is and in one that code may change.
 func BenchmarkTableLookup(b *testing.B) {
-	in := benchInstance(b, openEngine(b, Options{}))
-	typ := fn(3, 1)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := in.TableFunc(1, typ); err != nil {
-			b.Fatal(err)
-		}
+	for name, c := range map[string]struct {
+		in  *instance
+		typ engine.FuncType
+	}{
+		"fixed":    {fixedInstance(b, 2, nothing), unary},
+		"changing": {benchInstance(b, openEngine(b, Options{})), fn(3, 1)},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := c.in.TableFunc(1, c.typ); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

@@ -21,9 +21,12 @@ type instance struct {
 	funcs   []func(context.Context, engine.Instance, []uint64) error
 	exports map[string]*export
 	last    *export // the export called last, before the map is asked
-	depth   int
-	ctxs    [maxDepth]callCtx // one for each nesting level, so that calls do not allocate
-	closed  bool
+	// elements are table elements that were looked up, by their index, for modules
+	// whose tables do not change.
+	elements map[uint32]*tableFunc
+	depth    int
+	ctxs     [maxDepth]callCtx // one for each nesting level, so that calls do not allocate
+	closed   bool
 }
 
 var _ engine.Instance = (*instance)(nil)
@@ -127,26 +130,52 @@ func (in *instance) Close() error {
 	if in.closed {
 		return nil
 	}
-	in.closed, in.last, in.exports = true, nil, nil
+	in.closed, in.last, in.exports, in.elements = true, nil, nil, nil
 	return errors.Join(in.api.Close(context.Background()), in.wasi.close(), in.mem.release())
 }
 
+// maxElements is how many table elements are kept for the next look-up. wazero
+// has a stack for each of them, which the guest may make large.
+const maxElements = 16
+
 // tableFunc is one element of the function table.
 type tableFunc struct {
-	in   *instance
-	fn   api.Function
-	sig  signature
-	busy bool
+	in    *instance
+	index uint32
+	fn    api.Function
+	sig   signature
+	busy  bool
 }
 
-// TableFunc looks an element of the function table up.
-func (in *instance) TableFunc(index uint32, typ engine.FuncType) (_ engine.Func, err error) {
+// TableFunc looks an element of the function table up. Where tables do not
+// change it gives the same one out again, unless that runs: a function called
+// again while it runs would answer wrongly.
+func (in *instance) TableFunc(index uint32, typ engine.FuncType) (engine.Func, error) {
+	f := in.elements[index]
+	if f != nil && !f.busy && f.sig.Equal(typ) {
+		return f, nil
+	}
 	if in.closed {
 		return nil, fmt.Errorf("table element %d: the instance is closed: %w", index, os.ErrClosed)
 	}
 	if in.m.shape.table < 0 || in.api == nil {
 		return nil, engine.ErrNoTable
 	}
+	fresh, err := in.lookup(index, typ)
+	if err != nil {
+		return nil, err
+	}
+	if f == nil && in.m.shape.fixed && len(in.elements) < maxElements {
+		if in.elements == nil {
+			in.elements = map[uint32]*tableFunc{}
+		}
+		in.elements[index] = fresh
+	}
+	return fresh, nil
+}
+
+// lookup asks wazero for an element.
+func (in *instance) lookup(index uint32, typ engine.FuncType) (_ *tableFunc, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = lookupError(index, typ, r)
@@ -154,7 +183,7 @@ func (in *instance) TableFunc(index uint32, typ engine.FuncType) (_ engine.Func,
 	}()
 	params, results := valueTypes(typ.Params), valueTypes(typ.Results)
 	fn := table.LookupFunction(in.api, uint32(in.m.shape.table), index, params, results)
-	f := &tableFunc{in: in, fn: fn, sig: newSignature(fn.Definition())}
+	f := &tableFunc{in: in, index: index, fn: fn, sig: newSignature(fn.Definition())}
 	if !f.sig.plain {
 		return nil, fmt.Errorf("table element %d is %s: %w", index, f.sig, engine.ErrType)
 	}
@@ -194,5 +223,8 @@ func (f *tableFunc) Call(ctx context.Context, stack []uint64) error {
 	f.busy = true
 	err := f.in.invoke(ctx, f.fn, &f.sig, stack)
 	f.busy = false
+	if err != nil && f.in.elements[f.index] == f {
+		delete(f.in.elements, f.index) // as in instance.Call, for the stack that it holds
+	}
 	return err
 }

@@ -5,21 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-)
 
-// The sections that tame looks into.
-const (
-	secType, secImport, secFunction, secTable = 1, 2, 3, 4
-	secGlobal, secExport, secElement, secCode = 6, 7, 9, 10
-	secStart, secDataCount                    = 8, 12
+	"github.com/bowline-edge/bowline/internal/wasmfile"
 )
 
 // Limits that no honest module meets, on what wazero would allocate without one.
 const (
 	maxTable     = 1 << 20 // elements of a table; growing beyond answers -1
 	maxTables    = 16
-	maxLocals    = 50_000 // of one function
-	maxAllLocals = 4 << 20
+	maxAllLocals = 4 << 20 // of all functions together
 )
 
 // tame changes a module so that wazero runs it safely. Nearly all modules need
@@ -33,173 +27,158 @@ const (
 // that still refers to an import is refused by wazero's validation.
 //
 // Tables get a maximum, because wazero grows one without it to any size. Counts
-// that the module has no bytes for are refused, because wazero allocates first
-// and reads then.
+// that the module has no bytes for are refused by [wasmfile] already, because
+// wazero allocates first and reads then.
 //
-// What the walk does not know is refused, so that it never sees a module
+// What wasmfile does not know is refused too, so that a module is never seen
 // differently from wazero.
-func tame(wasm []byte) ([]byte, error) {
-	w := tamer{wrapped: map[uint64]uint64{}}
-	var sections []section
-	for c := (cursor{b: wasm[8:]}); len(c.b) > 0; {
-		s := section{id: c.byte()}
-		s.body = c.take(c.u64())
-		if c.err != nil {
-			return nil, c.err
-		}
-		if err := w.visit(&s); err != nil {
-			return nil, fmt.Errorf("section %d: %w", s.id, err)
-		}
-		sections = append(sections, s)
+func tame(f *wasmfile.File, wasm []byte) ([]byte, error) {
+	if err := checkLimits(f); err != nil {
+		return nil, err
 	}
-	if len(w.order) == 0 && !w.changed {
+	t := tamer{f: f, wrapped: map[uint32]uint32{}}
+	if f.ImportedFuncs() > 0 {
+		for _, s := range f.Sections {
+			t.references(s, func(_, _ int, index uint32) { t.index(index) })
+		}
+	}
+	growing := slices.ContainsFunc(f.Tables, func(t wasmfile.Table) bool { return !t.Limits.HasMax || t.Limits.Max > maxTable })
+	if len(t.order) == 0 && !growing {
 		return wasm, nil
 	}
-	if len(w.order) > 0 && w.defined == 0 {
+	if len(t.order) > 0 && len(f.Funcs) == 0 {
 		return nil, errors.New("it refers to imports and has no functions of its own, which wazero cannot run")
 	}
-	out := slices.Clone(wasm[:8])
-	for _, s := range sections {
-		switch s.id {
-		case secFunction:
-			s.body = w.extend(s.body, func(b []byte, i uint64) []byte { return binary.AppendUvarint(b, w.imports[i]) })
-		case secCode:
-			s.body = w.extend(s.body, w.code)
-		}
-		out = append(out, s.id)
-		out = binary.AppendUvarint(out, uint64(len(s.body)))
-		out = append(out, s.body...)
-	}
-	return out, nil
+	return t.write(wasm), nil
 }
 
-type section struct {
-	id   byte
-	body []byte
+// checkLimits refuses what wazero would take too much memory for.
+func checkLimits(f *wasmfile.File) error {
+	if n := len(f.Tables); n > maxTables {
+		return fmt.Errorf("%d tables, the limit is %d", n, maxTables)
+	}
+	for _, t := range f.Tables {
+		if t.Limits.Min > maxTable {
+			return fmt.Errorf("a table starts with %d elements, the limit is %d", t.Limits.Min, maxTable)
+		}
+		if t.Init.Bytes != nil {
+			return errors.New("a table with an initial value, which is not supported")
+		}
+	}
+	locals := 0
+	for i := range f.Code {
+		w := f.Body(i)
+		if err := w.Err(); err != nil {
+			return err // wazero would read on, into the next body
+		}
+		if locals += w.Locals() - len(f.Types[f.Funcs[i]].Params); locals > maxAllLocals {
+			return fmt.Errorf("the functions have more than %d locals together", maxAllLocals)
+		}
+	}
+	return f.CheckNames()
 }
 
 type tamer struct {
-	params  []uint64          // number of parameters of each type
-	imports []uint64          // type of each imported function
-	defined uint64            // how many functions the module has itself
-	wrapped map[uint64]uint64 // import to its wrapper
-	order   []uint64          // imports in the order of their wrappers
-	changed bool              // whether a table got another maximum
-	locals  uint64            // of all functions so far
+	f       *wasmfile.File
+	wrapped map[uint32]uint32 // import to its wrapper
+	order   []uint32          // imports in the order of their wrappers
 }
 
-// visit learns from a section, or replaces references in it.
-func (w *tamer) visit(s *section) error {
-	c := &copier{cursor: cursor{b: s.body}, w: w}
-	if s.id == 0 {
-		return checkNames(&c.cursor)
+// references shows the functions that a section lets others refer to.
+func (t *tamer) references(s wasmfile.Section, fn func(start, end int, index uint32)) {
+	switch s.ID {
+	case wasmfile.SectionGlobal, wasmfile.SectionExport, wasmfile.SectionElement:
+		_ = t.f.FuncIndices(s, fn) // the section was read before, so there is no error
 	}
-	count := cursor{b: s.body}
-	if n := count.u64(); s.id != secStart && s.id != secDataCount && n > uint64(len(count.b)) {
-		return fmt.Errorf("%d items in %d bytes", n, len(count.b))
-	} else if s.id == secTable && n > maxTables {
-		return fmt.Errorf("%d tables, the limit is %d", n, maxTables)
-	}
-	switch s.id {
-	case secType:
-		for n := c.u64(); n > 0 && c.err == nil; n-- {
-			if form := c.byte(); form != 0x60 {
-				return fmt.Errorf("type of form %#x", form)
-			}
-			params := c.u64()
-			w.params = append(w.params, params)
-			c.types(params)
-			c.types(c.u64())
-		}
-		return c.err
-	case secImport:
-		return w.importSection(c)
-	case secFunction:
-		w.defined += c.u64()
-		return c.err
-	case secTable:
-		c.repeat(c.table)
-	case secGlobal:
-		c.repeat(func() { c.types(1); c.bytes(1); c.expr() })
-	case secExport:
-		c.repeat(func() {
-			c.bytes(c.number())
-			if kind := c.bytes(1); len(kind) == 1 && kind[0] == 0 {
-				c.function()
-			} else {
-				c.number()
-			}
-		})
-	case secElement:
-		c.repeat(c.segment)
-	case secCode:
-		return w.countLocals(&c.cursor)
-	default:
-		return nil
-	}
-	if c.err == nil && len(c.b) > 0 {
-		return errors.New("bytes after its end")
-	}
-	s.body = c.out
-	return c.err
-}
-
-func (w *tamer) importSection(c *copier) error {
-	for n := c.u64(); n > 0 && c.err == nil; n-- {
-		c.name()
-		c.name()
-		switch kind := c.byte(); kind {
-		case 0:
-			w.imports = append(w.imports, c.u64())
-		case 1:
-			c.types(1)
-			c.limits()
-		case 2:
-			c.limits()
-		case 3:
-			c.types(1)
-			c.byte()
-		default:
-			return fmt.Errorf("import of kind %d", kind)
-		}
-	}
-	return c.err
 }
 
 // index is what stands for a function from now on.
-func (w *tamer) index(i uint64) uint64 {
-	n := uint64(len(w.imports))
-	if i >= n {
+func (t *tamer) index(i uint32) uint32 {
+	if int(i) >= t.f.ImportedFuncs() {
 		return i
 	}
-	if _, ok := w.wrapped[i]; !ok {
-		w.wrapped[i] = n + w.defined + uint64(len(w.order))
-		w.order = append(w.order, i)
+	if _, ok := t.wrapped[i]; !ok {
+		t.wrapped[i] = uint32(t.f.NumFuncs() + len(t.order))
+		t.order = append(t.order, i)
 	}
-	return w.wrapped[i]
+	return t.wrapped[i]
 }
 
-// extend adds one item per wrapper to a section that is a vector.
-func (w *tamer) extend(body []byte, item func([]byte, uint64) []byte) []byte {
-	c := cursor{b: body}
-	n := c.u64()
-	out := binary.AppendUvarint(nil, n+uint64(len(w.order)))
-	out = append(out, c.b...)
-	for _, i := range w.order {
+// write gives the module anew, with the wrappers.
+func (t *tamer) write(wasm []byte) []byte {
+	out := make([]byte, 8, len(wasm)+64*(1+len(t.order)))
+	copy(out, wasm)
+	for _, s := range t.f.Sections {
+		body := s.Bytes
+		switch s.ID {
+		case wasmfile.SectionFunction:
+			body = t.longer(body, func(b []byte, i uint32) []byte {
+				index, _ := t.f.FuncTypeIndex(i)
+				return binary.AppendUvarint(b, uint64(index))
+			})
+		case wasmfile.SectionCode:
+			body = t.longer(body, t.code)
+		case wasmfile.SectionTable:
+			body = t.tables()
+		default:
+			body = t.replaced(s)
+		}
+		out = append(out, byte(s.ID))
+		out = binary.AppendUvarint(out, uint64(len(body)))
+		out = append(out, body...)
+	}
+	return out
+}
+
+// replaced is the content of a section that refers to the wrappers.
+func (t *tamer) replaced(s wasmfile.Section) []byte {
+	if len(t.order) == 0 {
+		return s.Bytes
+	}
+	var out []byte
+	from := 0
+	t.references(s, func(start, end int, index uint32) {
+		out = append(out, s.Bytes[from:start]...)
+		out = binary.AppendUvarint(out, uint64(t.index(index)))
+		from = end
+	})
+	return append(out, s.Bytes[from:]...)
+}
+
+// tables are all tables, with a maximum.
+func (t *tamer) tables() []byte {
+	out := binary.AppendUvarint(nil, uint64(len(t.f.Tables)))
+	for _, table := range t.f.Tables {
+		most := uint32(maxTable)
+		if table.Limits.HasMax {
+			most = min(most, table.Limits.Max)
+		}
+		out = append(out, byte(table.Elem), 1)
+		out = binary.AppendUvarint(out, uint64(table.Limits.Min))
+		out = binary.AppendUvarint(out, uint64(most))
+	}
+	return out
+}
+
+// longer adds one item per wrapper to a section that is a list.
+func (t *tamer) longer(body []byte, item func([]byte, uint32) []byte) []byte {
+	r := wasmfile.NewReader(body, 0, "")
+	out := binary.AppendUvarint(make([]byte, 0, len(body)+16*(1+len(t.order))), uint64(r.U32())+uint64(len(t.order)))
+	out = append(out, body[r.Pos():]...)
+	for _, i := range t.order {
 		out = item(out, i)
 	}
 	return out
 }
 
-// code is a body that passes all parameters on.
-func (w *tamer) code(b []byte, i uint64) []byte {
+// code appends a body that passes all parameters on.
+func (t *tamer) code(b []byte, i uint32) []byte {
+	typ, _ := t.f.FuncType(i)
 	body := []byte{0} // no locals
-	if t := w.imports[i]; t < uint64(len(w.params)) {
-		for p := range w.params[t] {
-			body = binary.AppendUvarint(append(body, 0x20), p) // local.get
-		}
+	for p := range typ.Params {
+		body = binary.AppendUvarint(append(body, byte(wasmfile.OpLocalGet)), uint64(p))
 	}
-	body = binary.AppendUvarint(append(body, 0x10), i) // call
-	body = append(body, 0x0b)                          // end
+	body = binary.AppendUvarint(append(body, byte(wasmfile.OpCall)), uint64(i))
+	body = append(body, byte(wasmfile.OpEnd))
 	return append(binary.AppendUvarint(b, uint64(len(body))), body...)
 }

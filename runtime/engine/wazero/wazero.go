@@ -16,6 +16,7 @@ import (
 	wz "github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental"
 
+	"github.com/bowline-edge/bowline/internal/wasmfile"
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
 
@@ -112,11 +113,12 @@ func (e *Engine) Compile(ctx context.Context, wasm []byte) (_ engine.Module, err
 			err = fmt.Errorf("%w: wazero panicked on it, which is a bug there: %s", engine.ErrInvalid, oneLine(fmt.Sprint(r)))
 		}
 	}()
-	shape, err := scan(wasm)
+	file, err := wasmfile.Parse(wasm)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", engine.ErrInvalid, err)
 	}
-	if wasm, err = tame(wasm); err != nil {
+	shape := shapeOf(file)
+	if wasm, err = tame(file, wasm); err != nil {
 		return nil, fmt.Errorf("%w: %w", engine.ErrInvalid, err)
 	}
 	disk, _ := e.openDisk()
