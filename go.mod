@@ -2,6 +2,8 @@ module github.com/bowline-edge/bowline
 
 go 1.26.0
 
+toolchain go1.26.8
+
 require (
 	github.com/bytecodealliance/wasmtime-go/v39 v39.0.1
 	github.com/cilium/ebpf v0.22.0

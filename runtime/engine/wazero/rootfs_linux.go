@@ -37,14 +37,19 @@ func (r *rootFS) close() error {
 	return r.root.Close()
 }
 
-// clean gives the form that os.Root takes. Paths of guests are relative.
+// clean gives the form that os.Root takes. Paths of guests are relative. Slashes at
+// the end go, because os.Root of Go 1.26.0 followed a symbolic link with one to
+// anywhere; who needs a directory asks wantsDir.
 func clean(name string) string {
-	name = strings.TrimLeft(name, "/")
+	name = strings.Trim(name, "/")
 	if name == "" {
 		return "."
 	}
 	return name
 }
+
+// wantsDir tells whether a path can only mean a directory.
+func wantsDir(name string) bool { return strings.HasSuffix(name, "/") }
 
 // errno translates errors of os.Root. A path that escapes is EPERM.
 func errno(err error) wzsys.Errno {
@@ -97,9 +102,12 @@ func (r *rootFS) OpenFile(name string, flag wzsys.Oflag, perm fs.FileMode) (wzsy
 			how |= f.host
 		}
 	}
+	if wantsDir(name) {
+		how |= unix.O_DIRECTORY
+	}
 	name = clean(name)
 	if flag&wzsys.O_NOFOLLOW != 0 { // os.Root takes the flag but follows
-		if st, err := r.root.Lstat(strings.TrimRight(name, "/")); err == nil && st.Mode()&fs.ModeSymlink != 0 {
+		if st, err := r.root.Lstat(name); err == nil && st.Mode()&fs.ModeSymlink != 0 {
 			return nil, wzsys.ELOOP
 		}
 	}
@@ -113,14 +121,20 @@ func (r *rootFS) OpenFile(name string, flag wzsys.Oflag, perm fs.FileMode) (wzsy
 // Stat follows symbolic links inside the directory.
 func (r *rootFS) Stat(name string) (sys.Stat_t, wzsys.Errno) {
 	st, err := r.root.Stat(clean(name))
-	if err != nil {
+	switch {
+	case err != nil:
 		return sys.Stat_t{}, errno(err)
+	case wantsDir(name) && !st.IsDir():
+		return sys.Stat_t{}, wzsys.ENOTDIR
 	}
 	return sys.NewStat_t(st), 0
 }
 
 // Lstat does not follow a symbolic link at the end.
 func (r *rootFS) Lstat(name string) (sys.Stat_t, wzsys.Errno) {
+	if wantsDir(name) {
+		return r.Stat(name)
+	}
 	st, err := r.root.Lstat(clean(name))
 	if err != nil {
 		return sys.Stat_t{}, errno(err)
@@ -136,7 +150,7 @@ func (r *rootFS) Readlink(name string) (string, wzsys.Errno) {
 
 // Mkdir makes a directory.
 func (r *rootFS) Mkdir(name string, perm fs.FileMode) wzsys.Errno {
-	return r.change(func() error { return r.root.Mkdir(strings.TrimRight(clean(name), "/"), perm.Perm()) })
+	return r.change(func() error { return r.root.Mkdir(clean(name), perm.Perm()) })
 }
 
 // Chmod changes permission bits; a guest cannot set others.
@@ -171,7 +185,7 @@ func (r *rootFS) remove(name string, dir bool) wzsys.Errno {
 		case !dir && st.IsDir():
 			return unix.EISDIR
 		}
-		return r.root.Remove(strings.TrimRight(name, "/"))
+		return r.root.Remove(name)
 	})
 }
 
