@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/bowline-edge/bowline/bpf"
@@ -39,9 +40,30 @@ func (s *instance) attach(_ context.Context, in engine.Instance, stack []uint64)
 		s.env.Report("attach "+name, err)
 		return fail(unix.EPERM), nil
 	}
-	err = o.attach(prog, target)
+	if err = s.openPerf(o); err == nil {
+		err = o.attach(prog, target)
+	}
 	s.env.Report("attach "+name, err)
 	return fail(hostfuncs.Errno(err)), nil
+}
+
+// openPerf opens the buffers of all perf arrays before a program of the object
+// runs: without a buffer the kernel drops what it sends, and the guest polls for
+// the first time only after it has attached. Ring buffers hold it from the load on.
+func (s *instance) openPerf(o *object) error {
+	for _, m := range o.obj.Maps() {
+		if m.Type() != ebpf.PerfEventArray {
+			continue
+		}
+		h, err := s.handle(o, m.Name())
+		if err == nil {
+			err = s.openEvents(h)
+		}
+		if err != nil {
+			return fmt.Errorf("open perf buffer %s: %w", m.Name(), err)
+		}
+	}
+	return nil
 }
 
 // attach attaches one program. The ancestor ignores the target of all hooks

@@ -2,6 +2,8 @@ package wasmbpf
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,7 +18,7 @@ type mapHandle struct {
 	m      *bpf.Map
 	object *object
 	handle int32
-	events bpf.Events // opened by the first poll
+	events bpf.Events // opened by the first poll or, of a perf array, the first attach
 
 	lost     uint64    // as last told
 	lostTold time.Time // when
@@ -35,20 +37,34 @@ func (s *instance) mapByName(_ context.Context, in engine.Instance, stack []uint
 	if !ok {
 		return s.refuse("find map", unix.EINVAL, "the map's name at %#x is no string in the plugin's memory", uint32(stack[1]))
 	}
+	h, err := s.handle(o, name)
+	switch {
+	case errors.Is(err, bpf.ErrNotFound):
+		s.env.Report("find map "+name, err)
+		return fail(unix.EINVAL), nil
+	case err != nil:
+		s.env.Report("find map "+name, err)
+		return fail(hostfuncs.Errno(err)), nil
+	}
+	return uint64(h.handle), nil
+}
+
+// handle answers the one handle that a map of an object has.
+func (s *instance) handle(o *object, name string) (*mapHandle, error) {
 	if h, ok := o.maps[name]; ok {
-		return uint64(h.handle), nil
+		return h, nil
 	}
 	m, err := o.obj.Map(name)
 	if err != nil {
-		s.env.Report("find map "+name, err)
-		return fail(unix.EINVAL), nil
+		return nil, err
 	}
 	h := &mapHandle{m: m, object: o}
+	var ok bool
 	if h.handle, ok = s.maps.Add(h); !ok {
-		return s.refuse("find map "+name, unix.EMFILE, "%d map handles are open, which is the limit", hostfuncs.MaxHandles)
+		return nil, fmt.Errorf("%d map handles are open, which is the limit: %w", hostfuncs.MaxHandles, unix.EMFILE)
 	}
 	o.maps[name] = h
-	return uint64(h.handle), nil
+	return h, nil
 }
 
 // The commands of wasm_bpf_map_operate, which are those of bpf(2).
