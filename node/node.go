@@ -69,6 +69,10 @@ func Run(ctx context.Context, opts RunOptions) (int, error) {
 		}
 		return ExitInterrupted, err
 	case err != nil:
+		var trap *engine.Trap
+		if errors.As(err, &trap) && len(trap.Stack) > 0 {
+			t.detail("the plugin was in %s", strings.Join(trap.Stack, " < "))
+		}
 		return exitCode(err), err
 	case code != 0 && t.refused() != nil:
 		return exitCode(t.refused()), nil

@@ -1,0 +1,68 @@
+package node
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/bowline-edge/bowline/bpf"
+)
+
+func TestRepeatedLinesAreFolded(t *testing.T) {
+	var out bytes.Buffer
+	talk := newTalk(&out, "p", false)
+	for range 1000 {
+		talk.line("the same")
+	}
+	talk.line("another")
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != 11 || lines[9] != "bowline: p: the same (512 times)" || lines[10] != "bowline: p: another" {
+		t.Errorf("got %d lines:\n%s", len(lines), out.String())
+	}
+}
+
+func TestARefusalCountsUntilTheStepGoesWell(t *testing.T) {
+	missing := &bpf.UnsupportedError{Feature: "fentry", Cause: unix.EPERM}
+	talk := newTalk(nil, "p", false)
+	talk.report("attach a", errors.New("something else"))
+	if err := talk.refused(); err != nil {
+		t.Errorf("an ordinary error is a refusal: %v", err)
+	}
+	talk.report("load", fmt.Errorf("wrapped: %w", missing))
+	if err := talk.refused(); !errors.Is(err, bpf.ErrUnsupported) || exitCode(err) != ExitUnsupported {
+		t.Errorf("refused = %v with code %d, want code %d", err, exitCode(err), ExitUnsupported)
+	}
+	talk.report("load", nil)
+	if err := talk.refused(); err != nil {
+		t.Errorf("still refused after the step went well: %v", err)
+	}
+}
+
+func TestAGuestCannotMakeTheHostRememberWithoutEnd(t *testing.T) {
+	talk := newTalk(nil, "p", false)
+	for i := range 10_000 {
+		talk.report(fmt.Sprint("attach ", i), bpf.ErrPermission)
+	}
+	if len(talk.order) > maxSteps || len(talk.failed) > maxSteps {
+		t.Errorf("%d steps remembered, want at most %d", len(talk.order), maxSteps)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for _, tc := range []struct {
+		err  error
+		want int
+	}{
+		{nil, ExitOK}, {errors.New("x"), ExitFailure}, {os.ErrPermission, ExitDenied},
+		{&bpf.PermissionError{What: "load"}, ExitDenied}, {&bpf.UnsupportedError{Feature: "x"}, ExitUnsupported},
+	} {
+		if got := exitCode(tc.err); got != tc.want {
+			t.Errorf("exitCode(%v) = %d, want %d", tc.err, got, tc.want)
+		}
+	}
+}
