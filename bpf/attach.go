@@ -19,8 +19,6 @@ var errLinkClosed = fmt.Errorf("link: %w", os.ErrClosed)
 // hookInfo is what is known about a hook without asking the kernel.
 type hookInfo struct {
 	attach func(*Program, Target) (*Link, error)
-	// major and minor are the first Linux that can attach here the way attach does.
-	major, minor int
 	// caps are needed besides CAP_BPF.
 	caps []kernel.Cap
 }
@@ -33,49 +31,49 @@ var (
 // info is a function and no variable because the attach functions look at it.
 func (h Hook) info() (hookInfo, bool) {
 	i, ok := map[Hook]hookInfo{
-		HookXDP:           {attachXDP, 5, 9, networkCaps},
-		HookTC:            {attachTC, 4, 5, networkCaps},
-		HookTCAction:      {attachAction, 4, 1, networkCaps},
-		HookTCX:           {attachTCX, 6, 6, networkCaps},
-		HookNetkit:        {attachNetkit, 6, 7, networkCaps},
-		HookCgroup:        {attachCgroup, 4, 10, networkCaps},
-		HookSockOps:       {attachSockOps, 4, 13, networkCaps},
-		HookLSMCgroup:     {attachLSMCgroup, 6, 0, nil},
-		HookSkMsg:         {attachSkMsg, 4, 17, networkCaps},
-		HookSkSKB:         {attachSkSKB, 4, 14, networkCaps},
-		HookSkLookup:      {attachSkLookup, 5, 9, networkCaps},
-		HookFlowDissector: {attachFlowDissector, 4, 20, networkCaps},
-		HookSocket:        {attachSocketFilter, 3, 19, nil},
-		HookSkReuseport:   {attachReuseport, 4, 19, nil},
-		HookTracepoint:    {attachTracepoint, 4, 7, tracingCaps},
-		HookRawTracepoint: {attachRawTracepoint, 4, 17, tracingCaps},
-		HookTPBTF:         {attachTracing, 5, 5, tracingCaps},
-		HookFentry:        {attachTracing, 5, 5, tracingCaps},
-		HookFexit:         {attachTracing, 5, 5, tracingCaps},
-		HookFmodRet:       {attachTracing, 5, 7, tracingCaps},
-		HookFsession:      {attachTracing, 7, 0, tracingCaps},
-		HookFreplace:      {attachFreplace, 5, 6, nil},
-		HookKprobe:        {attachKprobe, 4, 17, tracingCaps},
-		HookKretprobe:     {attachKprobe, 4, 17, tracingCaps},
-		HookKsyscall:      {attachKprobe, 4, 17, tracingCaps},
-		HookKretsyscall:   {attachKprobe, 4, 17, tracingCaps},
-		HookKprobeMulti:   {attachKprobeMulti, 5, 18, tracingCaps},
-		HookKretMulti:     {attachKprobeMulti, 5, 18, tracingCaps},
-		HookKprobeSession: {attachKprobeMulti, 6, 10, tracingCaps},
-		HookUprobe:        {attachUprobe, 4, 17, tracingCaps},
-		HookUretprobe:     {attachUprobe, 4, 17, tracingCaps},
-		HookUprobeMulti:   {attachUprobeMulti, 6, 6, tracingCaps},
-		HookUretMulti:     {attachUprobeMulti, 6, 6, tracingCaps},
-		HookUprobeSession: {attachUprobeMulti, 6, 13, tracingCaps},
-		HookUSDT:          {attachUSDT, 4, 17, tracingCaps},
-		HookPerfEvent:     {attachPerfEvent, 4, 9, tracingCaps},
-		HookLSM:           {attachLSM, 5, 7, tracingCaps},
-		HookIter:          {attachIter, 5, 8, tracingCaps},
-		HookNetfilter:     {attachNetfilter, 6, 4, networkCaps},
-		HookStructOps:     {attachStructOps, 6, 4, networkCaps},
-		HookSyscall:       {attachSyscall, 5, 14, nil},
-		HookLWT:           {attachLWT, 4, 10, networkCaps},
-		HookLirc:          {attachLirc, 4, 18, networkCaps},
+		HookXDP:           {attachXDP, networkCaps},
+		HookTC:            {attachTC, networkCaps},
+		HookTCAction:      {attachAction, networkCaps},
+		HookTCX:           {attachTCX, networkCaps},
+		HookNetkit:        {attachNetkit, networkCaps},
+		HookCgroup:        {attachCgroup, networkCaps},
+		HookSockOps:       {attachSockOps, networkCaps},
+		HookLSMCgroup:     {attachLSMCgroup, nil},
+		HookSkMsg:         {attachSkMsg, networkCaps},
+		HookSkSKB:         {attachSkSKB, networkCaps},
+		HookSkLookup:      {attachSkLookup, networkCaps},
+		HookFlowDissector: {attachFlowDissector, networkCaps},
+		HookSocket:        {attachSocketFilter, nil},
+		HookSkReuseport:   {attachReuseport, nil},
+		HookTracepoint:    {attachTracepoint, tracingCaps},
+		HookRawTracepoint: {attachRawTracepoint, tracingCaps},
+		HookTPBTF:         {attachTracing, tracingCaps},
+		HookFentry:        {attachTracing, tracingCaps},
+		HookFexit:         {attachTracing, tracingCaps},
+		HookFmodRet:       {attachTracing, tracingCaps},
+		HookFsession:      {attachTracing, tracingCaps},
+		HookFreplace:      {attachFreplace, nil},
+		HookKprobe:        {attachKprobe, tracingCaps},
+		HookKretprobe:     {attachKprobe, tracingCaps},
+		HookKsyscall:      {attachKprobe, tracingCaps},
+		HookKretsyscall:   {attachKprobe, tracingCaps},
+		HookKprobeMulti:   {attachKprobeMulti, tracingCaps},
+		HookKretMulti:     {attachKprobeMulti, tracingCaps},
+		HookKprobeSession: {attachKprobeMulti, tracingCaps},
+		HookUprobe:        {attachUprobe, tracingCaps},
+		HookUretprobe:     {attachUprobe, tracingCaps},
+		HookUprobeMulti:   {attachUprobeMulti, tracingCaps},
+		HookUretMulti:     {attachUprobeMulti, tracingCaps},
+		HookUprobeSession: {attachUprobeMulti, tracingCaps},
+		HookUSDT:          {attachUSDT, tracingCaps},
+		HookPerfEvent:     {attachPerfEvent, tracingCaps},
+		HookLSM:           {attachLSM, tracingCaps},
+		HookIter:          {attachIter, tracingCaps},
+		HookNetfilter:     {attachNetfilter, networkCaps},
+		HookStructOps:     {attachStructOps, networkCaps},
+		HookSyscall:       {attachSyscall, nil},
+		HookLWT:           {attachLWT, networkCaps},
+		HookLirc:          {attachLirc, networkCaps},
 	}[h]
 	return i, ok
 }
@@ -169,9 +167,10 @@ func explain(err error, h Hook, info hookInfo) error {
 	case errors.As(err, &denied):
 		return &PermissionError{What: denied.What, Capability: denied.Capability, Cause: err}
 	}
-	need := fmt.Sprintf("Linux %d.%d", info.major, info.minor)
+	since, _ := kernel.AttachSince(string(h))
+	need := "Linux " + since.Short()
 	running := kernel.Running()
-	older := !running.AtLeast(info.major, info.minor)
+	older := !running.AtLeast(since.Major, since.Minor)
 	switch {
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, enotsupp), errors.Is(err, unix.EOPNOTSUPP):
 		if !older {

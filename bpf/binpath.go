@@ -53,7 +53,7 @@ func resolveBinary(name string, pid int) (string, error) {
 			}
 		}
 	}
-	return "", badTarget("no program or library %q in the usual places: %w; give its path", short(name), os.ErrNotExist)
+	return "", noSuch("no program or library %q in the usual places; give its path", short(name))
 }
 
 func exists(file string) bool { _, err := os.Stat(file); return err == nil }

@@ -91,8 +91,7 @@ func (x *executable) function(name string) (uint64, error) {
 	}
 	off, ok := found[plain]
 	if !ok {
-		return 0, badTarget("%s has no function %s: %w; look with nm -D, or give an offset in the file: %s:0x1234",
-			x.path, short(plain), os.ErrNotExist, x.path)
+		return 0, noSuch("%s has no function %s; look with nm -D, or give an offset in the file: %s:0x1234", x.path, short(plain), x.path)
 	}
 	return off, nil
 }
@@ -114,7 +113,7 @@ func (x *executable) matches(pattern string) ([]uint64, error) {
 	offsets = slices.Compact(offsets) // several names for one function
 	switch {
 	case len(offsets) == 0:
-		return nil, badTarget("no function of %s fits %q: %w", x.path, short(pattern), os.ErrNotExist)
+		return nil, noSuch("no function of %s fits %q", x.path, short(pattern))
 	case len(offsets) > maxMatches:
 		return nil, badTarget("%d functions of %s fit %q, more than %d; give a narrower pattern", len(offsets), x.path, short(pattern), maxMatches)
 	}

@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+
+	"github.com/bowline-edge/bowline/internal/kernel"
 )
 
 func TestEverySectionNameHasAHook(t *testing.T) {
@@ -124,8 +126,13 @@ func TestHookOfAProgramWithoutSection(t *testing.T) {
 
 func TestEveryHookCanBeAttachedOrExplained(t *testing.T) {
 	for _, r := range sectionRules {
-		if info, ok := r.hook.info(); !ok || info.attach == nil || info.major == 0 {
+		if info, ok := r.hook.info(); !ok || info.attach == nil {
 			t.Errorf("hook %q has no way to attach", r.hook)
+		}
+		since, known := kernel.HookSince(string(r.hook))
+		attach, _ := kernel.AttachSince(string(r.hook))
+		if !known || !attach.AtLeast(since.Major, since.Minor) {
+			t.Errorf("hook %q: since %s, to attach since %s", r.hook, since, attach)
 		}
 	}
 }

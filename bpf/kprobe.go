@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 
 	"github.com/bowline-edge/bowline/internal/kernel"
 )
@@ -26,19 +27,36 @@ func attachKprobe(p *Program, t Target) (*Link, error) {
 	if err := kernel.Kprobes(); err != nil {
 		return nil, err
 	}
-	symbol := t.Symbol
+	at := probePoint{kind: "kprobe", name: t.Symbol, offset: t.Offset, ret: p.hook == HookKretprobe || p.hook == HookKretsyscall}
 	if isSyscall(p.hook) {
-		symbol = "sys_" + strings.TrimPrefix(symbol, "sys_") // link.Kprobe adds the architecture's own prefix
+		at.name = "sys_" + strings.TrimPrefix(at.name, "sys_")
 	}
-	opts := &link.KprobeOptions{Cookie: t.Cookie, Offset: t.Offset}
+	l := &Link{target: t.describe(p)}
+	symbol := at.name
+	err := l.addProbe(p, at, t)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EINVAL) {
+		at.name = syscallPrefix() + symbol
+		err = l.addProbe(p, at, t)
+	}
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, noSuch("this kernel has no function %s that can be probed (see /proc/kallsyms)", symbol)
+	case errors.Is(err, unix.EILSEQ):
+		return nil, badTarget("function %s has no instruction at %#x: %w", symbol, t.Offset, err)
+	case errors.Is(err, unix.EINVAL) && strings.Contains(symbol, "."): // old kernels take dots only through tracefs
+		return kprobeByTracefs(p, symbol, t, at.ret)
+	case err != nil:
+		return nil, err
+	}
+	return l, nil
+}
+
+func kprobeByTracefs(p *Program, symbol string, t Target, ret bool) (*Link, error) {
 	open := link.Kprobe
-	if p.hook == HookKretprobe || p.hook == HookKretsyscall {
+	if ret {
 		open = link.Kretprobe
 	}
-	l, err := open(symbol, p.prog, opts)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, badTarget("this kernel has no function %s that can be probed (see /proc/kallsyms): %w", symbol, os.ErrNotExist)
-	}
+	l, err := open(symbol, p.prog, &link.KprobeOptions{Cookie: t.Cookie, Offset: t.Offset})
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -65,7 +64,7 @@ func kernelFunctions(pattern string) ([]string, error) {
 	defer fs.Close()
 	b, err := fs.ReadFile("available_filter_functions")
 	if err != nil {
-		return nil, fmt.Errorf("list the functions that can be probed: %w", err)
+		return nil, fileRefused("list the functions that can be probed", err)
 	}
 	return matchFunctions(b, pattern)
 }
@@ -86,7 +85,7 @@ func matchFunctions(list []byte, pattern string) ([]string, error) {
 	slices.Sort(found)
 	found = slices.Compact(found)
 	if len(found) == 0 {
-		return nil, badTarget("no function fits %q: %w", short(pattern), os.ErrNotExist)
+		return nil, noSuch("no function fits %q", short(pattern))
 	}
 	if len(found) > maxMatches {
 		return nil, badTarget("%d functions fit %q, more than %d; give a narrower pattern", len(found), short(pattern), maxMatches)

@@ -27,6 +27,9 @@ type LoadOptions struct {
 	// PinPath is a directory of a mounted bpffs for maps that the object declares with LIBBPF_PIN_BY_NAME. Without it such maps
 	// are not pinned.
 	PinPath string
+	// MapMemory is how many bytes of kernel memory the maps of this object may take, as far as it can be told from their sizes.
+	// Maps of other objects do not count. Zero means no limit.
+	MapMemory uint64
 	// VerifierLog asks the kernel for its log also when it accepts a program; see [Program.VerifierLog].
 	VerifierLog bool
 }
@@ -37,7 +40,7 @@ type LoadOptions struct {
 // Unless NoLossCount is set, programs that write to ring buffers or perf arrays are changed so that every record the kernel
 // cannot store is counted; see [Ring.Lost] and [Map.Counted].
 //
-// Errors name the program or map and match [ErrVerifier], [ErrPermission] or [ErrUnsupported]; others unwrap to a
+// Errors name the program or map and match [ErrVerifier], [ErrPermission], [ErrUnsupported] or [ErrMapMemory]; others unwrap to a
 // [unix.Errno].
 func (s *Spec) Load(opts LoadOptions) (*Object, error) {
 	raiseMemlock()
@@ -45,6 +48,7 @@ func (s *Spec) Load(opts LoadOptions) (*Object, error) {
 	if err := l.run(); err != nil {
 		return nil, errors.Join(err, l.undo())
 	}
+	l.obj.memory = l.charged
 	return l.obj, nil
 }
 
@@ -59,10 +63,15 @@ type loader struct {
 	maps  map[string]*ebpf.Map
 	progs map[string]*ebpf.Program
 	order []string // maps in the order they were made
+
+	charged uint64 // of opts.MapMemory
+
+	uprobesByMulti bool // see wantMulti
 }
 
 func (l *loader) run() error {
 	coll := l.spec.coll
+	l.uprobesByMulti = wantMulti(coll)
 	names := slices.SortedFunc(maps.Keys(coll.Maps), func(a, b string) int { // maps of maps come last
 		return cmp.Or(cmp.Compare(mapRank(coll.Maps[a].Type), mapRank(coll.Maps[b].Type)), cmp.Compare(a, b))
 	})
@@ -129,6 +138,11 @@ func (l *loader) createMap(name string, spec *ebpf.MapSpec) error {
 		}
 		defer m.leave()
 		replace[name] = m.m
+	}
+	if replace[name] == nil {
+		if err := l.charge(name, spec); err != nil {
+			return err
+		}
 	}
 	l.setVariables(name, spec)
 	c, err := ebpf.NewCollectionWithOptions(coll, ebpf.CollectionOptions{
@@ -250,7 +264,7 @@ func (l *loader) loadProgram(p *ebpf.ProgramSpec) error {
 
 // newProgram loads one program with the maps that are there.
 func (l *loader) newProgram(p *ebpf.ProgramSpec, opts ebpf.CollectionOptions) (*ebpf.Program, error) {
-	coll := &ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{p.Name: p}, Maps: make(map[string]*ebpf.MapSpec), ByteOrder: l.spec.coll.ByteOrder}
+	coll := &ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{p.Name: l.asLoaded(p)}, Maps: make(map[string]*ebpf.MapSpec), ByteOrder: l.spec.coll.ByteOrder}
 	opts.MapReplacements = l.mapsOf(p.Instructions, coll)
 	c, err := ebpf.NewCollectionWithOptions(coll, opts)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/features"
 	"golang.org/x/sys/unix"
+
+	"github.com/bowline-edge/bowline/internal/kernel"
 )
 
 // programError turns a failed load into an error that says what is missing: a privilege, something of the kernel, or the
@@ -41,7 +43,7 @@ func programError(p *ebpf.ProgramSpec, err error, opts LoadOptions) error {
 			Need: "another place to attach to (section " + strconv.Quote(p.SectionName) + ")", Cause: err,
 		}
 	case errors.Is(err, unix.EINVAL) || errors.Is(err, unix.E2BIG):
-		if e := unknownType(p, hook, err, log); e != nil {
+		if e := unknownType(p, hook, err, log, kernel.Running()); e != nil {
 			return e
 		}
 	}
@@ -49,12 +51,25 @@ func programError(p *ebpf.ProgramSpec, err error, opts LoadOptions) error {
 		return &UnsupportedError{Feature: fmt.Sprintf("program %s: helper %s", p.Name, helper), Cause: &VerifierError{Program: p.Name, Cause: causeOf(err), Log: log}}
 	}
 	if len(log) > 0 {
-		return &VerifierError{Program: p.Name, Cause: causeOf(err), Log: log}
+		return withoutPerfmon(p, &VerifierError{Program: p.Name, Cause: causeOf(err), Log: log})
 	}
 	if errors.Is(err, ebpf.ErrNotSupported) {
 		return &UnsupportedError{Feature: "program " + p.Name, Reason: "not supported by this kernel: " + err.Error(), Cause: err}
 	}
 	return fmt.Errorf("load %w", err) // the library has put "program NAME" before it
+}
+
+var pointerRefused = regexp.MustCompile(`!root|pointer .*prohibited|leaks addr|unprivileged`)
+
+// withoutPerfmon tells programs that compute with pointers what they miss: the verifier takes them with CAP_PERFMON.
+func withoutPerfmon(p *ebpf.ProgramSpec, rejected *VerifierError) error {
+	caps, err := kernel.Capabilities()
+	reason, _ := verifierReason(rejected.Log)
+	if err != nil || caps.Has(kernel.CapPerfmon) || !pointerRefused.MatchString(reason) {
+		return rejected
+	}
+	what := fmt.Sprintf("load program %s: rejected by the verifier: %s", p.Name, reason)
+	return &PermissionError{What: what, Capability: kernel.CapPerfmon.String(), Cause: rejected}
 }
 
 // causeOf returns the errno of an error if it has one, so that the text does not hold the log twice.
@@ -106,17 +121,17 @@ func permissionError(p *ebpf.ProgramSpec, hook Hook, err error, log []string) er
 	return &PermissionError{What: what, Capability: "a security policy that allows it (SELinux, AppArmor or a BPF LSM may forbid it)", Cause: err}
 }
 
-// unknownType explains EINVAL for program types that this kernel does not have.
-func unknownType(p *ebpf.ProgramSpec, hook Hook, err error, log []string) error {
+// unknownType explains EINVAL for program types and hooks that this kernel does not have.
+func unknownType(p *ebpf.ProgramSpec, hook Hook, err error, log []string, running kernel.Version) error {
 	if len(log) > 0 {
 		return nil // the verifier was reached, so the type is known
 	}
-	since, ok := hookSince[hook]
-	if !ok {
-		since = programSince[p.Type]
+	since, _ := kernel.ProgramSince(p.Type)
+	if h, ok := kernel.HookSince(string(hook)); ok && h.AtLeast(since.Major, since.Minor) {
+		since = h
 	}
-	if tooOld(since) {
-		return &UnsupportedError{Feature: fmt.Sprintf("program %s: %s", p.Name, hookName(hook, p.Type)), Need: since.String(), Cause: err}
+	if older(running, since) {
+		return &UnsupportedError{Feature: fmt.Sprintf("program %s: %s", p.Name, hookName(hook, p.Type)), Need: "Linux " + since.Short(), Cause: err}
 	}
 	if errors.Is(features.HaveProgramType(p.Type), ebpf.ErrNotSupported) {
 		return &UnsupportedError{Feature: fmt.Sprintf("program %s: type %s", p.Name, p.Type), Reason: "this kernel was built without it", Need: "another kernel configuration", Cause: err}
@@ -161,17 +176,24 @@ func mapCreateError(name string, m *ebpf.MapSpec, err error) error {
 		}
 		return &PermissionError{What: what, Capability: "a higher limit of locked memory (ulimit -l unlimited) or a security policy that allows it", Cause: err}
 	case errors.Is(err, unix.EINVAL), errors.Is(err, ebpf.ErrNotSupported):
-		since := mapSince[m.Type]
-		if tooOld(since) {
-			return &UnsupportedError{Feature: what, Need: since.String(), Cause: err}
-		}
-		if errors.Is(features.HaveMapType(m.Type), ebpf.ErrNotSupported) {
-			return &UnsupportedError{Feature: what, Reason: "this kernel does not know this type of map", Need: "a newer kernel or another configuration", Cause: err}
+		if e := unknownMapType(what, m.Type, err, kernel.Running()); e != nil {
+			return e
 		}
 	case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.E2BIG):
 		return fmt.Errorf("%s: not enough memory for its size: %w", what, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
+}
+
+// unknownMapType explains EINVAL for types of maps that this kernel does not have.
+func unknownMapType(what string, t ebpf.MapType, err error, running kernel.Version) error {
+	if since, _ := kernel.MapSince(t); older(running, since) {
+		return &UnsupportedError{Feature: what, Need: "Linux " + since.Short(), Cause: err}
+	}
+	if errors.Is(features.HaveMapType(t), ebpf.ErrNotSupported) {
+		return &UnsupportedError{Feature: what, Reason: "this kernel does not know this type of map", Need: "a newer kernel or another configuration", Cause: err}
+	}
+	return nil
 }
 
 // haveKernelBTF reports whether the kernel's types can be read.

@@ -163,15 +163,25 @@ func TestMapsThatCannotBeMadeAreNamed(t *testing.T) {
 
 // The version that is asked for is named before anything else about a type that is too new.
 func TestTooOldKernelsAreTold(t *testing.T) {
-	p := &ebpf.ProgramSpec{Name: "new", Type: ebpf.Netfilter, SectionName: "netfilter"}
-	old := mapSince[ebpf.Arena]
-	mapSince[ebpf.Arena] = version{99, 1}
-	defer func() { mapSince[ebpf.Arena] = old }()
-	mentions(t, mapCreateError("a", &ebpf.MapSpec{Type: ebpf.Arena}, unix.EINVAL), "needs Linux 99.1")
-	oldHook := hookSince[HookNetfilter]
-	hookSince[HookNetfilter] = version{99, 2}
-	defer func() { hookSince[HookNetfilter] = oldHook }()
-	mentions(t, programError(p, unix.EINVAL, LoadOptions{}), "program new: netfilter", "needs Linux 99.2")
+	old := kernel.Version{Major: 4, Minor: 2}
+	mentions(t, unknownMapType("create map a", ebpf.Arena, unix.EINVAL, old), "create map a", "needs Linux 6.9")
+	for _, c := range []struct {
+		typ  ebpf.ProgramType
+		hook Hook
+		want string
+	}{
+		{ebpf.Netfilter, HookNetfilter, "netfilter: not supported by this kernel; needs Linux 6.4"},
+		{ebpf.Tracing, HookFsession, "fsession: not supported by this kernel; needs Linux 7.0"},  // younger than its type
+		{ebpf.CGroupSysctl, HookCgroup, "cgroup: not supported by this kernel; needs Linux 5.2"}, // older than its type
+		{ebpf.Extension, HookNone, "type Extension: not supported by this kernel; needs Linux 5.6"},
+	} {
+		err := unknownType(&ebpf.ProgramSpec{Name: "new", Type: c.typ}, c.hook, unix.EINVAL, nil, old)
+		if !errors.Is(err, ErrUnsupported) {
+			t.Errorf("%s: got %v", c.want, err)
+			continue
+		}
+		mentions(t, err, "program new: "+c.want)
+	}
 }
 
 func TestCOREWorksWithTypesFromAFile(t *testing.T) {

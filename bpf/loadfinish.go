@@ -97,7 +97,9 @@ func (l *loader) finish() error {
 		}
 		spec := l.spec.coll.Programs[name]
 		hook, to := hookOf(spec)
-		o.programs = append(o.programs, &Program{obj: o, name: name, section: spec.SectionName, spec: spec, prog: prog, fd: prog.FD(), hook: hook, attachTo: to})
+		o.programs = append(o.programs, &Program{
+			obj: o, name: name, section: spec.SectionName, spec: spec, prog: prog, fd: prog.FD(), hook: hook, attachTo: to, multi: l.byMulti(spec),
+		})
 	}
 	if o.counters != nil {
 		return o.counters.loaded()

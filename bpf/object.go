@@ -19,6 +19,7 @@ type Object struct {
 	maps     []*Map        // by name, without hidden ones
 	counters *lossCounters // nil if nothing is counted
 	unloaded atomic.Bool   // the descriptors are closed
+	memory   uint64        // charged for the maps
 
 	// mu guards the fields that follow.
 	mu     sync.Mutex
@@ -31,6 +32,9 @@ func (o *Object) Programs() []*Program { return slices.Clone(o.programs) }
 
 // Maps returns the maps by name, without those that this package added for itself.
 func (o *Object) Maps() []*Map { return slices.Clone(o.maps) }
+
+// MapMemory returns how many bytes of [LoadOptions].MapMemory the maps were charged; zero if there was no limit.
+func (o *Object) MapMemory() uint64 { return o.memory }
 
 // Links returns the links made with [Object.Attach] that are still held, oldest first.
 func (o *Object) Links() []*Link {

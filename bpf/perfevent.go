@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -144,13 +145,23 @@ func perfLink(p *Program, event int, cookie uint64) (link.Link, error) {
 	return link.NewFromFD(int(fd))
 }
 
-// perfRefused names the setting that forbids perf events to those without CAP_PERFMON.
+// perfRefused names the capability or the setting that allows perf events.
 func perfRefused(err error) error {
-	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
-		caps, capErr := kernel.Capabilities()
-		if capErr == nil && !caps.Has(kernel.CapPerfmon) {
-			return &PermissionError{What: "open perf event", Capability: "CAP_PERFMON (or a lower kernel.perf_event_paranoid)", Cause: err}
-		}
+	const what = "open perf event"
+	caps, capErr := kernel.Capabilities()
+	if capErr != nil || !(errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM)) {
+		return fmt.Errorf("%s: %w", what, err)
 	}
-	return fmt.Errorf("open perf event: %w", err)
+	switch {
+	case !caps.Has(kernel.CapPerfmon):
+		return &PermissionError{What: what, Capability: "CAP_PERFMON (or a lower kernel.perf_event_paranoid)", Cause: err}
+	case !caps.Has(kernel.CapSysAdmin):
+		need := "CAP_SYS_ADMIN (this kernel does not take CAP_PERFMON for it)"
+		b, _ := os.ReadFile("/proc/sys/kernel/perf_event_paranoid")
+		if n, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && n > 2 {
+			need += fmt.Sprintf(", or kernel.perf_event_paranoid=2 (it is %d)", n)
+		}
+		return &PermissionError{What: what, Capability: need, Cause: err}
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }

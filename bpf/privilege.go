@@ -2,7 +2,6 @@ package bpf
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"strings"
 
@@ -11,15 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// version is the first kernel that has something; zero if that is not known.
-type version struct{ major, minor int }
+// tooOld reports whether the running kernel is older than v for certain, which it is not if v is not known (zero).
+func tooOld(v kernel.Version) bool { return older(kernel.Running(), v) }
 
-func (v version) String() string { return fmt.Sprintf("Linux %d.%d", v.major, v.minor) }
-
-// tooOld reports whether the running kernel is older than v for certain.
-func tooOld(v version) bool {
-	running := kernel.Running()
-	return running != (kernel.Version{}) && v != (version{}) && !running.AtLeast(v.major, v.minor)
+func older(running, v kernel.Version) bool {
+	return running != (kernel.Version{}) && !running.AtLeast(v.Major, v.Minor)
 }
 
 // capabilitiesFor lists what loading a program of a type takes, as bpf_prog_load checks it.
@@ -48,7 +43,7 @@ func capabilitiesForMap(t ebpf.MapType) []kernel.Cap {
 
 // lacks turns EPERM into an error if this process lacks a privilege, else it returns nil.
 func lacks(what string, want []kernel.Cap, cause error) error {
-	if tooOld(version{5, 8}) {
+	if tooOld(kernel.Version{Major: 5, Minor: 8}) {
 		want = []kernel.Cap{kernel.CapSysAdmin}
 	}
 	have, err := kernel.Capabilities()
@@ -99,7 +94,7 @@ func unprivilegedHint() string {
 // raiseMemlock lifts the limit on locked memory where the kernel counts maps and programs against it (before Linux 5.11).
 // The limit is of the whole process and stays raised. If it cannot be raised far enough the kernel says so later.
 func raiseMemlock() {
-	if !tooOld(version{5, 11}) {
+	if !tooOld(kernel.Version{Major: 5, Minor: 11}) {
 		return
 	}
 	var old unix.Rlimit

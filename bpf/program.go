@@ -14,6 +14,7 @@ type Program struct {
 	fd       int
 	hook     Hook
 	attachTo string
+	multi    bool // a uprobe that attaches as uprobe.multi does
 }
 
 // Name returns the name of the program's C function.

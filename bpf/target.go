@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 )
 
 // XDPMode says how an XDP program is put on an interface.
@@ -98,6 +99,11 @@ func (e *targetError) Unwrap() error        { return e.cause }
 func badTarget(format string, args ...any) error {
 	err := fmt.Errorf(format, args...)
 	return &targetError{text: err.Error(), cause: errors.Unwrap(err)}
+}
+
+// noSuch is a target that does not exist. It matches [os.ErrNotExist] without saying so a second time.
+func noSuch(format string, args ...any) error {
+	return &targetError{text: fmt.Sprintf(format, args...), cause: os.ErrNotExist}
 }
 
 // noTarget says that a hook needs to be told where, and how.

@@ -52,7 +52,7 @@ func tracepointID(event string) (uint64, error) {
 		return 0, &targetError{text: noTracepoint(fs, category, name), cause: os.ErrNotExist}
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read tracepoint: %w", err)
+		return 0, fileRefused("read tracepoint", err)
 	}
 	id, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
 	if err != nil {
@@ -78,4 +78,17 @@ func noTracepoint(fs *kernel.FS, category, name string) string {
 		return fmt.Sprintf("no such tracepoint: this kernel has no category %q", category)
 	}
 	return fmt.Sprintf("no such tracepoint: this kernel has no %q in category %s", name, category)
+}
+
+// fileRefused says what reads the files of tracefs, which belong to root.
+func fileRefused(what string, err error) error {
+	caps, capErr := kernel.Capabilities()
+	if errors.Is(err, os.ErrPermission) && capErr == nil && !caps.Has(kernel.CapDACReadSearch) {
+		var file *os.PathError
+		if errors.As(err, &file) {
+			what += " (" + file.Path + ")"
+		}
+		return &PermissionError{What: what, Capability: "CAP_DAC_READ_SEARCH, or root's user, or the right to read the files of tracefs", Cause: err}
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }

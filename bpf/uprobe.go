@@ -2,6 +2,7 @@ package bpf
 
 import (
 	"errors"
+	"os"
 
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
@@ -25,11 +26,11 @@ func attachUprobe(p *Program, t Target) (*Link, error) {
 		}
 		offset += start
 	}
-	l, err := linkUprobe(p, x.path, offset, 0, t, p.hook == HookUretprobe)
-	if err != nil {
+	l := &Link{target: t.describe(p)}
+	if err := l.addUprobe(p, probePoint{name: x.path, offset: offset, ret: p.hook == HookUretprobe}, t); err != nil {
 		return nil, err
 	}
-	return newLink(l, t.describe(p)), nil
+	return l, nil
 }
 
 // uprobeTarget completes a target from the section name and opens the file it means. The caller closes it.
@@ -55,22 +56,47 @@ func uprobeTarget(p *Program, t Target) (Target, *executable, error) {
 	return t, x, err
 }
 
-// linkUprobe attaches to an offset in a file; semaphore is the offset of a usdt probe's counter, zero for none.
-func linkUprobe(p *Program, file string, offset, semaphore uint64, t Target, ret bool) (link.Link, error) {
-	ex, err := link.OpenExecutable(file)
+// addUprobe attaches to an offset in a file.
+func (l *Link) addUprobe(p *Program, at probePoint, t Target) error {
+	at.kind = "uprobe"
+	add := l.addProbe
+	if p.multi {
+		add = l.addMulti
+	}
+	err := add(p, at, t)
+	if errors.Is(err, ErrTarget) {
+		return err
+	}
+	if errors.Is(err, enotsupp) || errors.Is(err, unix.EINVAL) {
+		return badTarget("the kernel cannot probe offset %#x of %s (no code there, or an instruction that cannot be probed): %w", at.offset, at.name, terse{err})
+	}
+	return err
+}
+
+// addMulti attaches a program that was loaded for uprobe.multi to one place.
+func (l *Link) addMulti(p *Program, at probePoint, t Target) error {
+	ex, err := link.OpenExecutable(at.name)
 	if err != nil {
-		return nil, badTarget("%w", err)
+		return badTarget("%w", err)
 	}
-	open := ex.Uprobe
-	if ret {
-		open = ex.Uretprobe
+	opts := &link.UprobeMultiOptions{Addresses: []uint64{at.offset}, PID: uint32(t.PID)}
+	if t.Cookie != 0 {
+		opts.Cookies = []uint64{t.Cookie}
 	}
-	l, err := open("", p.prog, &link.UprobeOptions{Address: offset, PID: t.PID, RefCtrOffset: semaphore, Cookie: t.Cookie})
-	switch {
-	case errors.Is(err, unix.ESRCH):
-		return nil, badTarget("no process %d: %w", t.PID, err)
-	case errors.Is(err, enotsupp), errors.Is(err, unix.EINVAL):
-		return nil, badTarget("the kernel cannot probe offset %#x of %s (no code there, or an instruction that cannot be probed): %w", offset, file, terse{err})
+	if at.semaphore != 0 {
+		opts.RefCtrOffsets = []uint64{at.semaphore}
 	}
-	return l, err
+	open := ex.UprobeMulti
+	if at.ret {
+		open = ex.UretprobeMulti
+	}
+	raw, err := open(nil, p.prog, opts)
+	if errors.Is(err, os.ErrNotExist) && t.PID != 0 {
+		return badTarget("no process %d: %w", t.PID, unix.ESRCH)
+	}
+	if err != nil {
+		return err
+	}
+	l.raw = append(l.raw, raw)
+	return nil
 }

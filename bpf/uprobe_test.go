@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -95,6 +96,11 @@ func runTrue(t *testing.T) func() {
 func TestUprobeTargetsThatDoNotExist(t *testing.T) {
 	o, p := loadHook(t, "trace", "up")
 	text := filepath.Join(t.TempDir(), "text")
+	_, err := o.Attach(p, Target{Path: self, Symbol: "no_such_function"})
+	wantError(t, err, os.ErrNotExist, "has no function")
+	if strings.Contains(err.Error(), "file does not exist") {
+		t.Errorf("got %q: the file is there", err)
+	}
 	if err := os.WriteFile(text, []byte("no program"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 )
@@ -38,14 +37,12 @@ func attachUSDT(p *Program, t Target) (*Link, error) {
 		if u.provider != provider || u.name != name {
 			continue
 		}
-		raw, err := linkUprobe(p, x.path, u.offset, u.semaphore, t, false)
-		if err != nil {
+		if err := l.addUprobe(p, probePoint{name: x.path, offset: u.offset, semaphore: u.semaphore}, t); err != nil {
 			return nil, errors.Join(err, l.abandon())
 		}
-		l.raw = append(l.raw, raw)
 	}
-	if len(l.raw) == 0 {
-		return nil, badTarget("%s has no probe %s:%s: %w%s", x.path, provider, name, os.ErrNotExist, knownProbes(probes))
+	if len(l.raw)+len(l.undo) == 0 {
+		return nil, noSuch("%s has no probe %s:%s%s", x.path, provider, name, knownProbes(probes))
 	}
 	return l, nil
 }

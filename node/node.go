@@ -3,6 +3,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,11 @@ import (
 	"github.com/bowline-edge/bowline/runtime"
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
+
+// DefaultMemory is the cap on a plugin's linear memory, in bytes, when RunOptions
+// does not say another. It also bounds what one bulk memory instruction can do,
+// which nothing interrupts.
+const DefaultMemory = 256 << 20
 
 // RunOptions say what to run and what it gets. The zero value of everything but
 // File is a sensible default that grants nothing.
@@ -35,8 +41,12 @@ type RunOptions struct {
 	// CacheDir holds compiled modules. Empty means the user's cache directory,
 	// "off" none.
 	CacheDir string
-	// MemoryLimit caps the plugin's linear memory in bytes. Zero means 4 GiB.
+	// MemoryLimit caps the plugin's linear memory in bytes. Zero means
+	// DefaultMemory.
 	MemoryLimit uint64
+	// MapMemory caps the kernel memory of the plugin's BPF maps in bytes. Zero means
+	// wasmbpf.DefaultMapMemory.
+	MapMemory uint64
 	// Stdin, Stdout and Stderr are the plugin's streams; the host's own lines go
 	// to Stderr too.
 	Stdin          io.Reader
@@ -91,7 +101,7 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, t *talk
 			err = errors.Join(err, eng.Close())
 		}
 	}()
-	rt, err := runtime.New(runtime.Options{Engine: eng, Providers: []engine.Provider{wasmbpf.Provider{}}})
+	rt, err := runtime.New(runtime.Options{Engine: eng, Providers: []engine.Provider{wasmbpf.Provider{MapMemory: opts.MapMemory}}})
 	if err != nil {
 		return 0, err
 	}
@@ -112,7 +122,7 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, t *talk
 	return mod.Run(ctx, runtime.Config{
 		Args: opts.Args, Env: opts.Env, Dirs: opts.Dirs,
 		Stdin: opts.Stdin, Stdout: opts.Stdout, Stderr: opts.Stderr,
-		MemoryLimit: opts.MemoryLimit, Log: t.line, Report: t.report,
+		MemoryLimit: cmp.Or(opts.MemoryLimit, DefaultMemory), Log: t.line, Report: t.report,
 	})
 }
 

@@ -18,7 +18,9 @@ type mapHandle struct {
 	m      *bpf.Map
 	object *object
 	handle int32
-	events bpf.Events // opened by the first poll or, of a perf array, the first attach
+	// descriptors says that the kernel takes keys or values as file descriptors.
+	descriptors bool
+	events      bpf.Events // opened by the first poll or, of a perf array, the first attach
 
 	lost     uint64    // as last told
 	lostTold time.Time // when
@@ -58,7 +60,7 @@ func (s *instance) handle(o *object, name string) (*mapHandle, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &mapHandle{m: m, object: o}
+	h := &mapHandle{m: m, object: o, descriptors: takesDescriptors(m.Type())}
 	var ok bool
 	if h.handle, ok = s.maps.Add(h); !ok {
 		return nil, fmt.Errorf("%d map handles are open, which is the limit: %w", hostfuncs.MaxHandles, unix.EMFILE)
@@ -100,6 +102,12 @@ func (s *instance) mapOperate(_ context.Context, in engine.Instance, stack []uin
 	switch cmd {
 	case cmdLookup, cmdUpdate:
 		value, ok := field(mem, stack[3], m.ValueSize())
+		if ok && h.descriptors {
+			var no unix.Errno
+			if value, no = s.resolve(h, cmd, value); no != 0 {
+				return fail(no), nil
+			}
+		}
 		switch {
 		case !ok:
 			err = unix.EFAULT
@@ -109,6 +117,11 @@ func (s *instance) mapOperate(_ context.Context, in engine.Instance, stack []uin
 			err = m.Update(key, value, flags)
 		}
 	case cmdDelete:
+		if h.descriptors {
+			if _, no := s.resolve(h, cmd, nil); no != 0 {
+				return fail(no), nil
+			}
+		}
 		err = m.Delete(key)
 	case cmdNextKey:
 		next, ok := field(mem, stack[4], m.KeySize())

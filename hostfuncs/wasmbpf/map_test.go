@@ -189,3 +189,30 @@ func TestUnknownMap(t *testing.T) {
 		}
 	})
 }
+
+// The kernel takes some values as descriptors of this process. A guest has handles.
+func TestDescriptorsOfTheHostMeanNothing(t *testing.T) {
+	onEngines(t, func(t *testing.T, p *puppet) {
+		obj := p.load("puppet.bpf.o")
+		outer, calls, cpus := p.mapOf(obj, "outer"), p.mapOf(obj, "calls"), p.mapOf(obj, "cpus")
+		inner, key := p.mapOf(obj, "inner"), p.u32(0)
+		for fd := range uint32(64) {
+			_, known := p.state.maps.Get(int32(fd))
+			if got := p.call("op", outer, cmdUpdate, key, p.u32(fd), 0, 0); !known && got != -int64(unix.EBADFD) {
+				t.Errorf("map of maps takes descriptor %d: %d, want -EBADFD", fd, got)
+			}
+			if got := p.call("op", calls, cmdUpdate, key, p.u32(fd), 0, 0); got != -int64(unix.EOPNOTSUPP) {
+				t.Errorf("program array takes descriptor %d: %d, want -EOPNOTSUPP", fd, got)
+			}
+			if got := p.call("op", cpus, cmdUpdate, key, p.u64(64|uint64(fd+1)<<32), 0, 0); got != -int64(unix.EOPNOTSUPP) {
+				t.Errorf("CPU map takes program %d: %d, want -EOPNOTSUPP", fd+1, got)
+			}
+		}
+		if got := p.call("op", outer, cmdUpdate, key, p.u32(uint32(inner)), 0, 0); got != 0 {
+			t.Errorf("map of maps refuses the handle of a map: %d", got)
+		}
+		if got := p.call("op", cpus, cmdUpdate, key, p.u64(64), 0, 0); got != 0 {
+			t.Errorf("CPU map refuses an entry without a program: %d", got)
+		}
+	})
+}

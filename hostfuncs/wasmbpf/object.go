@@ -54,7 +54,10 @@ func (s *instance) open(elf []byte) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	loaded, err := spec.Load(bpf.LoadOptions{})
+	if s.mapMemory == 0 {
+		return nil, fmt.Errorf("the plugin's maps take all the kernel memory that they may: %w", bpf.ErrMapMemory)
+	}
+	loaded, err := spec.Load(bpf.LoadOptions{MapMemory: s.mapMemory})
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +67,7 @@ func (s *instance) open(elf []byte) (*object, error) {
 		return nil, errors.Join(fmt.Errorf("%d objects are open, which is the limit", hostfuncs.MaxHandles), loaded.Close())
 	}
 	o.handle = handle
+	s.mapMemory -= loaded.MapMemory()
 	s.order = append(s.order, o)
 	return o, nil
 }
@@ -109,6 +113,7 @@ func (s *instance) drop(o *object) error {
 
 // finish closes a dropped object: its readers, then links, programs and maps.
 func (s *instance) finish(o *object) error {
+	s.mapMemory += o.obj.MapMemory()
 	var errs []error
 	for _, m := range slices.Backward(o.rings) {
 		s.reportLoss(m, time.Time{})

@@ -22,6 +22,8 @@ func TestLoadAnswersZeroAndTheHostSaysWhy(t *testing.T) {
 		"empty":                {nil, ""},
 		"truncated":            {elf[:len(elf)/2], ""},
 		"another endianness":   {big, "endian"},
+		"two GiB of maps":      {testdata(t, "big.bpf.o"), "map memory limit"},
+		"a map that crashes":   {testdata(t, "crash.bpf.o"), "more than the kernel can take"},
 		"rejected by verifier": {testdata(t, "reject.bpf.o"), "invalid access to packet"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -101,5 +103,23 @@ func TestEverythingIsClosedWhenTheGuestEnds(t *testing.T) {
 			t.Error(err)
 		}
 		// kerneltest.Main fails on a descriptor that is left.
+	})
+}
+
+func TestMapMemoryIsForAllObjectsOfAPlugin(t *testing.T) {
+	onEngines(t, func(t *testing.T, p *puppet) {
+		before := p.state.mapMemory
+		obj := p.load("puppet.bpf.o")
+		used := before - p.state.mapMemory
+		if used < 8192 || used > 1<<20 {
+			t.Errorf("the object was charged %d bytes; its ring buffers alone take 8192", used)
+		}
+		p.state.mapMemory = used - 1
+		elf := testdata(t, "puppet.bpf.o")
+		if got := p.call("load", p.put(elf), uint64(len(elf))); got != 0 {
+			t.Errorf("a second object was loaded beyond the limit")
+		}
+		p.call("close", obj)
+		p.load("puppet.bpf.o") // what was closed is free again
 	})
 }

@@ -7,6 +7,7 @@
 package wasmbpf
 
 import (
+	"cmp"
 	"context"
 
 	"golang.org/x/sys/unix"
@@ -21,8 +22,16 @@ const (
 	WrapperName = "callback-wrapper"
 )
 
+// DefaultMapMemory is how many bytes of kernel memory the maps of one plugin may
+// take when [Provider].MapMemory is zero: an eighth of a box with 1 GB.
+const DefaultMapMemory = 128 << 20
+
 // Provider offers the wasm_bpf functions. The zero value is ready.
-type Provider struct{}
+type Provider struct {
+	// MapMemory is how many bytes of kernel memory the maps of one instance may
+	// take at a time. Zero means DefaultMapMemory.
+	MapMemory uint64
+}
 
 var _ engine.Provider = Provider{}
 
@@ -65,16 +74,17 @@ func (Provider) Offers() []engine.Import {
 }
 
 // Bind makes the state of one instance. It owns nothing yet.
-func (Provider) Bind(env engine.Env) (engine.Bound, error) {
-	return &instance{env: env}, nil
+func (p Provider) Bind(env engine.Env) (engine.Bound, error) {
+	return &instance{env: env, mapMemory: cmp.Or(p.MapMemory, DefaultMapMemory)}, nil
 }
 
 // instance is what one guest has open.
 type instance struct {
-	env     engine.Env
-	objects hostfuncs.Handles[*object]
-	maps    hostfuncs.Handles[*mapHandle]
-	order   []*object // newest last
+	env       engine.Env
+	mapMemory uint64 // what is left of the limit, in bytes
+	objects   hostfuncs.Handles[*object]
+	maps      hostfuncs.Handles[*mapHandle]
+	order     []*object // newest last
 }
 
 var _ engine.Bound = (*instance)(nil)

@@ -34,18 +34,28 @@ func Securityfs() (*FS, error) { return openFS("securityfs", unix.SECURITYFS_MAG
 // openFS takes a mount that is there, because it needs no privilege, else makes a detached one.
 func openFS(name string, magic int64) (*FS, error) {
 	mounts, _ := Mounts() // without /proc there is still the detached mount
+	var closed error
 	for _, whole := range []bool{true, false} {
 		for _, m := range mounts {
 			if m.Type != name || (m.Root == "/") != whole {
 				continue
 			}
 			// A later mount may hide this one, so ask what is really there.
-			if f, err := openDir(m.Point, magic); err == nil {
+			f, err := openDir(m.Point, magic)
+			if err == nil {
 				return &FS{dir: f, name: name, point: m.Point}, nil
+			}
+			if errors.Is(err, os.ErrPermission) {
+				closed = err
 			}
 		}
 	}
-	return detached(name)
+	fs, err := detached(name)
+	if closed != nil && errors.Is(err, ErrPermission) {
+		need := CapDACReadSearch.String() + ", or root's user, or the right to read that directory"
+		return nil, &Denied{What: "read " + name, Capability: need, Cause: closed}
+	}
+	return fs, err
 }
 
 func openDir(p string, magic int64) (*os.File, error) {

@@ -116,6 +116,9 @@ func loadProbe(spec *ebpf.ProgramSpec) (*ebpf.Program, error) {
 	if spec.License == "" {
 		spec.License = "GPL"
 	}
+	if spec.Type == ebpf.Kprobe {
+		spec.KernelVersion = VersionCode()
+	}
 	return ebpf.NewProgramWithOptions(spec, ebpf.ProgramOptions{LogDisabled: true})
 }
 

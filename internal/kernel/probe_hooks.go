@@ -21,32 +21,36 @@ const noInterface = 0x7ffffff0
 // noDescriptor is a file descriptor that is not open.
 const noDescriptor = 1 << 24
 
+// linkSince is the first version with links to cgroups and network namespaces, which is what is tried for them here.
+const linkSince = "5.7"
+
 // hookTests asks where programs can be attached, by attaching for a moment to something that nobody runs through.
 func (h *probeHost) hookTests() probeSet {
 	n := probeNetwork()
+	attach := func(hook string) string { return short(AttachSince(hook)) }
 	net := func(f func(*netProbe) error) func() error { return func() error { return f(n) } }
 	return probeSet{id: "hooks", title: "hooks (attach)", tests: []probeTest{
-		{name: "tracepoint", since: "4.7", caps: capsTrace, config: []string{"CONFIG_BPF_EVENTS"}, try: tryTracepoint},
-		{name: "raw_tracepoint", since: "4.17", caps: capsTrace, config: []string{"CONFIG_BPF_EVENTS"}, try: tryRawTracepoint},
-		{name: "tp_btf", since: "5.5", caps: capsTrace, config: []string{"CONFIG_DEBUG_INFO_BTF"}, try: tryTPBTF},
-		{name: "iter", since: "5.8", caps: capsTrace, config: []string{"CONFIG_DEBUG_INFO_BTF"}, try: tryIter},
-		{name: "perf_event", since: "4.9", caps: capsTrace, config: []string{"CONFIG_PERF_EVENTS"}, try: tryPerfEvent},
-		{name: "kprobe", since: "4.1", caps: capsTrace, config: []string{"CONFIG_KPROBES", "CONFIG_KPROBE_EVENTS"}, try: tryKprobe},
-		{name: "kprobe.multi", since: "5.18", caps: capsTrace, config: []string{"CONFIG_FPROBE"}, try: features.HaveBPFLinkKprobeMulti},
-		{name: "uprobe", since: "4.3", caps: capsTrace, config: []string{"CONFIG_UPROBES", "CONFIG_UPROBE_EVENTS"}, try: tryUprobe},
-		{name: "uprobe.multi", since: "6.6", caps: capsTrace, config: []string{"CONFIG_UPROBES"}, try: features.HaveBPFLinkUprobeMulti},
-		{name: "fentry, fexit", since: "5.5", caps: capsTrace, try: Trampolines},
-		{name: "lsm", since: "5.7", caps: capsTrace, config: []string{"CONFIG_BPF_LSM"}, try: tryLSM},
-		{name: "struct_ops", since: "5.6", caps: capsTrace, try: tryStructOps},
-		{name: "xdp native (veth)", since: "4.19", caps: capsNet, config: []string{"CONFIG_VETH"}, try: net((*netProbe).xdpNative)},
-		{name: "xdp generic", since: "4.12", caps: capsNet, try: net((*netProbe).xdpGeneric)},
-		{name: "tc (clsact)", since: "4.5", caps: capsNet, config: []string{"CONFIG_NET_CLS_BPF", "CONFIG_NET_SCH_INGRESS"}, try: net((*netProbe).clsact)},
-		{name: "tcx", since: "6.6", caps: capsNet, config: []string{"CONFIG_NET_XGRESS"}, try: net((*netProbe).tcx)},
-		{name: "netkit", since: "6.7", caps: capsNet, config: []string{"CONFIG_NETKIT"}, try: net((*netProbe).netkit)},
-		{name: "netfilter", since: "6.4", caps: capsNet, config: []string{"CONFIG_NETFILTER_BPF_LINK"}, try: net((*netProbe).netfilter)},
-		{name: "sk_lookup", since: "5.9", caps: capsNet, try: net((*netProbe).skLookup)},
-		{name: "flow_dissector", since: "5.7", caps: capsNet, try: net((*netProbe).flowDissector)},
-		{name: "cgroup", since: "5.7", caps: capsNet, config: []string{"CONFIG_CGROUP_BPF"}, try: tryCgroupLink},
+		{name: "tracepoint", since: attach("tracepoint"), caps: capsTrace, config: []string{"CONFIG_BPF_EVENTS"}, try: tryTracepoint},
+		{name: "raw_tracepoint", since: attach("raw_tracepoint"), caps: capsTrace, config: []string{"CONFIG_BPF_EVENTS"}, try: tryRawTracepoint},
+		{name: "tp_btf", since: attach("tp_btf"), caps: capsTrace, config: []string{"CONFIG_DEBUG_INFO_BTF"}, try: tryTPBTF},
+		{name: "iter", since: attach("iter"), caps: capsTrace, config: []string{"CONFIG_DEBUG_INFO_BTF"}, try: tryIter},
+		{name: "perf_event", since: attach("perf_event"), caps: capsTrace, config: []string{"CONFIG_PERF_EVENTS"}, try: tryPerfEvent},
+		{name: "kprobe", since: attach("kprobe"), caps: capsTrace, config: []string{"CONFIG_KPROBES", "CONFIG_KPROBE_EVENTS"}, try: tryKprobe},
+		{name: "kprobe.multi", since: attach("kprobe.multi"), caps: capsTrace, config: []string{"CONFIG_FPROBE"}, try: features.HaveBPFLinkKprobeMulti},
+		{name: "uprobe", since: attach("uprobe"), caps: capsTrace, config: []string{"CONFIG_UPROBES", "CONFIG_UPROBE_EVENTS"}, try: tryUprobe},
+		{name: "uprobe.multi", since: attach("uprobe.multi"), caps: capsTrace, config: []string{"CONFIG_UPROBES"}, try: features.HaveBPFLinkUprobeMulti},
+		{name: "fentry, fexit", since: attach("fentry"), caps: capsTrace, try: Trampolines},
+		{name: "lsm", since: attach("lsm"), caps: capsTrace, config: []string{"CONFIG_BPF_LSM"}, try: tryLSM},
+		{name: "struct_ops", since: short(HookSince("struct_ops")), caps: capsTrace, try: tryStructOps},
+		{name: "xdp native (veth)", since: attach("xdp"), caps: capsNet, config: []string{"CONFIG_VETH"}, try: net((*netProbe).xdpNative)},
+		{name: "xdp generic", since: attach("xdp"), caps: capsNet, try: net((*netProbe).xdpGeneric)},
+		{name: "tc (clsact)", since: attach("tc"), caps: capsNet, config: []string{"CONFIG_NET_CLS_BPF", "CONFIG_NET_SCH_INGRESS"}, try: net((*netProbe).clsact)},
+		{name: "tcx", since: attach("tcx"), caps: capsNet, config: []string{"CONFIG_NET_XGRESS"}, try: net((*netProbe).tcx)},
+		{name: "netkit", since: attach("netkit"), caps: capsNet, config: []string{"CONFIG_NETKIT"}, try: net((*netProbe).netkit)},
+		{name: "netfilter", since: attach("netfilter"), caps: capsNet, config: []string{"CONFIG_NETFILTER_BPF_LINK"}, try: net((*netProbe).netfilter)},
+		{name: "sk_lookup", since: attach("sk_lookup"), caps: capsNet, try: net((*netProbe).skLookup)},
+		{name: "flow_dissector", since: linkSince, caps: capsNet, try: net((*netProbe).flowDissector)},
+		{name: "cgroup", since: linkSince, caps: capsNet, config: []string{"CONFIG_CGROUP_BPF"}, try: tryCgroupLink},
 	}}
 }
 
@@ -126,7 +130,7 @@ func tryKprobe() error {
 	})
 }
 
-// tryUprobe probes a function of this program that nobody calls.
+// tryUprobe probes a function of this program that nobody calls: as perf does it, or as uprobe.multi where perf wants CAP_SYS_ADMIN.
 func tryUprobe() error {
 	if err := Uprobes(); err != nil {
 		return err
@@ -139,8 +143,19 @@ func tryUprobe() error {
 	if err != nil {
 		return err
 	}
-	return tryLink(&ebpf.ProgramSpec{Type: ebpf.Kprobe}, func(p *ebpf.Program) (link.Link, error) {
+	err = tryLink(&ebpf.ProgramSpec{Type: ebpf.Kprobe}, func(p *ebpf.Program) (link.Link, error) {
 		return exe.Uprobe("", p, &link.UprobeOptions{Address: offset})
+	})
+	caps, capErr := Capabilities()
+	if !errors.Is(err, unix.EACCES) || capErr != nil || caps.Has(CapSysAdmin) {
+		return err
+	}
+	if !Running().AtLeast(6, 6) {
+		return &Denied{What: "uprobe", Capability: CapSysAdmin.String(), Cause: err}
+	}
+	multi := &ebpf.ProgramSpec{Type: ebpf.Kprobe, AttachType: ebpf.AttachTraceUprobeMulti}
+	return tryLink(multi, func(p *ebpf.Program) (link.Link, error) {
+		return exe.UprobeMulti(nil, p, &link.UprobeMultiOptions{Addresses: []uint64{offset}})
 	})
 }
 

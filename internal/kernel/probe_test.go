@@ -88,6 +88,8 @@ func TestOldestKernelIsThatOfTheNewestNeed(t *testing.T) {
 		"a map":     {Needs{Maps: []ebpf.MapType{ebpf.Hash, ebpf.RingBuf}}, "5.8"},
 		"a program": {Needs{Programs: []ebpf.ProgramType{ebpf.SkLookup}, Maps: []ebpf.MapType{ebpf.Array}}, "5.9"},
 		"a hook":    {Needs{Programs: []ebpf.ProgramType{ebpf.Kprobe}, Hooks: []string{"kprobe.multi"}}, "5.18"},
+		"a probe":   {Needs{Programs: []ebpf.ProgramType{ebpf.Kprobe}, Hooks: []string{"uprobe"}}, "4.3"},
+		"a cgroup":  {Needs{Programs: []ebpf.ProgramType{ebpf.CGroupSysctl}, Hooks: []string{"cgroup"}}, "5.2"},
 		"a helper":  {Needs{Helpers: []string{"bpf_map_lookup_elem", "bpf_get_ns_current_pid_tgid"}}, "5.7"},
 		"BTF":       {Needs{BTF: true, GlobalData: true}, "5.4"},
 		"unknown":   {Needs{Helpers: []string{"bpf_nothing"}, Hooks: []string{"nothing"}}, ""},
@@ -106,7 +108,7 @@ func TestHelperVersionsKnowEveryHelper(t *testing.T) {
 		"bpf_redirect_peer": "5.10", "bpf_timer_init": "5.15", "bpf_loop": "5.17", "bpf_dynptr_data": "5.19",
 		"bpf_user_ringbuf_drain": "6.1", "bpf_cgrp_storage_delete": "6.2",
 	} {
-		if got := helperSince(name); got != want {
+		if got := short(HelperSince(name)); got != want {
 			t.Errorf("%s: got %s, want %s", name, got, want)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cilium/ebpf/features"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,6 +16,9 @@ type Version struct {
 
 // String is "6.1.0".
 func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch) }
+
+// Short is "6.1", without the patch level.
+func (v Version) Short() string { return fmt.Sprintf("%d.%d", v.Major, v.Minor) }
 
 // AtLeast reports whether v is major.minor or newer.
 func (v Version) AtLeast(major, minor int) bool {
@@ -61,4 +65,17 @@ func ParseVersion(release string) (Version, error) {
 		return Version{}, fmt.Errorf("kernel release %q: no version at its start", release)
 	}
 	return Version{v[0], v[1], v[2]}, nil
+}
+
+// VersionCode is the kernel's LINUX_VERSION_CODE, which programs of kprobe's type must carry before Linux 5.0; later kernels ignore
+// it. Distributions put other numbers into uname, so for old kernels it comes from the vDSO, through /proc/self/mem. A process with
+// file capabilities may not read that, nor need it on a newer kernel.
+func VersionCode() uint32 {
+	v := Running()
+	if v != (Version{}) && !v.AtLeast(5, 0) {
+		if code, err := features.LinuxVersionCode(); err == nil {
+			return code
+		}
+	}
+	return uint32(v.Major)<<16 | uint32(v.Minor&0xff)<<8 | uint32(min(v.Patch, 0xff))
 }
