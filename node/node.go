@@ -13,7 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bowline-edge/bowline/hostfuncs/wasmbpf"
+	"golang.org/x/sys/unix"
+
 	"github.com/bowline-edge/bowline/runtime"
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
@@ -55,39 +56,50 @@ type RunOptions struct {
 
 // Run runs one plugin to its end and answers the exit code for the process, as
 // the constants say, and what went wrong, if that is for the host to say. When
-// the plugin fails after a step that the host had to refuse it (a privilege or
-// a kernel feature that is missing), the code is ExitDenied or ExitUnsupported.
+// the plugin fails with 1 or -1 after a step that the host had to refuse it (a
+// privilege or a kernel feature that is missing), and no step of that kind went
+// well later, the code is ExitDenied or ExitUnsupported.
 func Run(ctx context.Context, opts RunOptions) (int, error) {
 	if opts.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, opts.Timeout, ErrTimeout)
 		defer cancel()
 	}
-	name, wasm, err := read(&opts)
+	name, wasm, err := read(ctx, &opts)
 	if err != nil {
-		return exitCode(err), err
+		return ended(ctx, err)
 	}
 	t := newTalk(opts.Stderr, name, opts.Verbose)
 	code, err := run(ctx, opts, name, wasm, t)
 	switch {
-	case err != nil && ctx.Err() != nil:
-		if errors.Is(err, context.Cause(ctx)) {
-			err = nil // what the caller asked for
-		}
-		if errors.Is(context.Cause(ctx), ErrTimeout) {
-			return ExitTimeout, err
-		}
-		return ExitInterrupted, err
 	case err != nil:
 		var trap *engine.Trap
 		if errors.As(err, &trap) && len(trap.Stack) > 0 {
 			t.detail("the plugin was in %s", strings.Join(trap.Stack, " < "))
 		}
-		return exitCode(err), err
-	case code != 0 && t.refused() != nil:
+		return ended(ctx, err)
+	case (code == 1 || code == 255) && t.refused() != nil: // what C programs end with when something failed
 		return exitCode(t.refused()), nil
+	case code != 0 && code&0xff == 0:
+		return ExitFailure, nil // 256 would look like success
 	}
 	return int(code & 0xff), nil
+}
+
+// ended says how the process ends after a run that ended with err. That the caller
+// stopped it is no error to be told.
+func ended(ctx context.Context, err error) (int, error) {
+	if ctx.Err() == nil {
+		return exitCode(err), err
+	}
+	code := ExitInterrupted
+	if errors.Is(context.Cause(ctx), ErrTimeout) {
+		code = ExitTimeout
+	}
+	if errors.Is(err, context.Cause(ctx)) {
+		err = nil
+	}
+	return code, err
 }
 
 func run(ctx context.Context, opts RunOptions, name string, wasm []byte, t *talk) (code uint32, err error) {
@@ -101,7 +113,7 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, t *talk
 			err = errors.Join(err, eng.Close())
 		}
 	}()
-	rt, err := runtime.New(runtime.Options{Engine: eng, Providers: []engine.Provider{wasmbpf.Provider{MapMemory: opts.MapMemory}}})
+	rt, err := runtime.New(runtime.Options{Engine: eng, Providers: providers(opts)})
 	if err != nil {
 		return 0, err
 	}
@@ -128,29 +140,51 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, t *talk
 
 // read reads the module. A module from standard input leaves nothing there for
 // the plugin.
-func read(opts *RunOptions) (name string, wasm []byte, err error) {
+func read(ctx context.Context, opts *RunOptions) (name string, wasm []byte, err error) {
 	if opts.File == "-" {
 		in := opts.Stdin
 		opts.Stdin = nil
 		if in == nil {
 			return "", nil, errors.New("run -: there is no standard input")
 		}
-		wasm, err = readLimited(in)
+		wasm, err = readStoppable(ctx, in)
 		return "plugin", wasm, err
 	}
-	f, err := os.Open(opts.File)
+	// A pipe must not block the open.
+	f, err := os.OpenFile(opts.File, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return "", nil, fmt.Errorf("run %s: %w", opts.File, err)
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
+	switch info, err := f.Stat(); {
+	case err != nil:
+		return "", nil, fmt.Errorf("run %s: %w", opts.File, err)
+	case info.IsDir():
 		return "", nil, fmt.Errorf("run %s: it is a directory; name the .wasm file", opts.File)
+	case !info.Mode().IsRegular():
+		return "", nil, fmt.Errorf("run %s: it is no regular file; to read a module from a pipe use \"run - <%[1]s\"", opts.File)
 	}
 	wasm, err = readLimited(f)
 	if err != nil {
 		return "", nil, fmt.Errorf("run %s: %w", opts.File, err)
 	}
 	return strings.TrimSuffix(filepath.Base(opts.File), ".wasm"), wasm, nil
+}
+
+// readStoppable gives up when ctx is done. The read itself, of a pipe that nobody
+// writes to, goes on until it ends.
+func readStoppable(ctx context.Context, r io.Reader) (wasm []byte, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wasm, err = readLimited(r)
+	}()
+	select {
+	case <-done:
+		return wasm, err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 func readLimited(r io.Reader) ([]byte, error) {

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"time"
+	"unicode/utf8"
 
 	"github.com/bowline-edge/bowline/bpf"
 )
@@ -24,6 +27,9 @@ type talk struct {
 	order    []string
 	last     string // the last line, to fold repetitions
 	repeated int
+	second   time.Time // when the count of lines began
+	lines    int
+	dropped  int
 }
 
 func newTalk(w io.Writer, name string, verbose bool) *talk {
@@ -36,8 +42,17 @@ func newTalk(w io.Writer, name string, verbose bool) *talk {
 // maxSteps bounds what a guest can make the host remember.
 const maxSteps = 64
 
+// maxLines is how many lines about a plugin are written in a second; the others are
+// counted.
+const maxLines = 50
+
+// maxLine is the longest line about a plugin, in bytes.
+const maxLine = 2000
+
 // line writes one line. A line that repeats itself is written at powers of two,
-// with its count, so that a guest in a loop does not flood the log.
+// with its count, so that a guest in a loop does not flood the log; nor do lines
+// that differ. What would steer a terminal is replaced: a plugin chooses part of
+// the text.
 func (t *talk) line(text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -51,10 +66,36 @@ func (t *talk) write(text string) {
 	t.repeated++
 	switch {
 	case t.repeated == 1:
-		fmt.Fprintf(t.w, "bowline: %s: %s\n", t.name, text)
 	case t.repeated&(t.repeated-1) == 0:
-		fmt.Fprintf(t.w, "bowline: %s: %s (%d times)\n", t.name, text, t.repeated)
+		text = fmt.Sprintf("%s (%d times)", text, t.repeated)
+	default:
+		return
 	}
+	if now := time.Now(); now.Sub(t.second) >= time.Second {
+		if t.dropped > 0 {
+			fmt.Fprintf(t.w, "bowline: %s: %d more lines\n", Printable(t.name), t.dropped)
+		}
+		t.second, t.lines, t.dropped = now, 0, 0
+	}
+	if t.lines++; t.lines > maxLines {
+		t.dropped++
+		return
+	}
+	if len(text) > maxLine {
+		text = text[:maxLine] + "..."
+	}
+	fmt.Fprintf(t.w, "bowline: %s: %s\n", Printable(t.name), Printable(text))
+}
+
+// Printable replaces what would steer a terminal or forge a line: control
+// characters, and those that turn the direction of writing.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == utf8.RuneError || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return '?'
+		}
+		return r
+	}, s)
 }
 
 // detail writes a line that only --verbose shows.
@@ -69,7 +110,8 @@ func (t *talk) report(step string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err == nil {
-		delete(t.failed, step)
+		kind, _, _ := strings.Cut(step, " ")
+		maps.DeleteFunc(t.failed, func(s string, _ error) bool { return strings.HasPrefix(s, kind) })
 		if t.verbose {
 			t.write(step + ": done")
 		}
@@ -81,11 +123,11 @@ func (t *talk) report(step string, err error) {
 	if slices.Contains(t.order, step) {
 		t.failed[step] = err
 	}
-	t.write(step + ": " + strings.ReplaceAll(err.Error(), "\n", " "))
+	t.write(step + ": " + err.Error())
 	var v *bpf.VerifierError
 	if t.verbose && errors.As(err, &v) {
 		for _, l := range v.Log {
-			fmt.Fprintf(t.w, "  %s\n", l)
+			fmt.Fprintf(t.w, "  %s\n", Printable(l))
 		}
 	}
 }

@@ -37,6 +37,8 @@ func TestARefusalCountsUntilTheStepGoesWell(t *testing.T) {
 	if err := talk.refused(); !errors.Is(err, bpf.ErrUnsupported) || exitCode(err) != ExitUnsupported {
 		t.Errorf("refused = %v with code %d, want code %d", err, exitCode(err), ExitUnsupported)
 	}
+	talk.report("attach kprobe", missing)
+	talk.report("attach tracepoint", nil) // a fall-back of the same kind
 	talk.report("load", nil)
 	if err := talk.refused(); err != nil {
 		t.Errorf("still refused after the step went well: %v", err)
@@ -64,5 +66,20 @@ func TestExitCodes(t *testing.T) {
 		if got := exitCode(tc.err); got != tc.want {
 			t.Errorf("exitCode(%v) = %d, want %d", tc.err, got, tc.want)
 		}
+	}
+}
+
+func TestAPluginCannotForgeLinesOrFlood(t *testing.T) {
+	var out bytes.Buffer
+	talk := newTalk(&out, "p\x1b[2J", false)
+	talk.report("attach no\x1b[31m\nbowline: fake\r\a\u009b", errors.New("x\ny\u202e"))
+	if got := strings.TrimSuffix(out.String(), "\n"); strings.ContainsFunc(got, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 || r == 0x202e }) {
+		t.Errorf("got %q", got)
+	}
+	for i := range 10_000 {
+		talk.line(fmt.Sprint("line ", i))
+	}
+	if n := strings.Count(out.String(), "\n"); n > 3*maxLines {
+		t.Errorf("%d lines written in a moment", n)
 	}
 }

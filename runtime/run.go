@@ -16,9 +16,10 @@ import (
 // [Config].Grace is zero.
 const DefaultGrace = 500 * time.Millisecond
 
-// ErrStuck means that a stopped plugin did not come back from a host function,
-// such as a write to a pipe that nobody reads. What it held stays open until it does.
-var ErrStuck = errors.New("the plugin is stuck in a system call")
+// ErrStuck means that a stopped plugin did not come back from something that
+// nothing interrupts: a write to a pipe that nobody reads, or one bulk memory
+// instruction over gigabytes. What it held stays open until it does.
+var ErrStuck = errors.New("the plugin does not come back from what it does, and is left behind")
 
 // Config says what one run of a plugin gets. The zero value grants nothing: no
 // arguments, no environment, empty input, output to nowhere.

@@ -83,7 +83,10 @@ func (s *instance) pollWith(ctx context.Context, in engine.Instance, obj uint64,
 	if !ok || h.object != o {
 		return s.refuse("poll", unix.EBADFD, "%d is not a map of this BPF object", int32(fd))
 	}
-	if _, ok := hostfuncs.Bytes(in.Memory(), buf, limit); !ok || limit == 0 {
+	if limit == 0 {
+		return s.refuse("poll "+h.m.Name(), unix.EFAULT, "a buffer of 0 bytes holds no record")
+	}
+	if _, ok := hostfuncs.Bytes(in.Memory(), buf, limit); !ok {
 		return s.refuse("poll "+h.m.Name(), unix.EFAULT, "buffer of %d bytes at %#x lies outside the plugin's memory", limit, buf)
 	}
 	if err := s.openEvents(h); err != nil {

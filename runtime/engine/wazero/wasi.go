@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ type wasi struct{ roots []*rootFS }
 // The streams stay the caller's.
 func openWASI(cfg *engine.WASI, conf wz.ModuleConfig) (*wasi, wz.ModuleConfig, error) {
 	conf = conf.WithArgs(cfg.Args...).WithStdin(cfg.Stdin).WithStdout(cfg.Stdout).WithStderr(cfg.Stderr).
-		WithSysWalltime().WithSysNanotime().WithRandSource(rand.Reader).WithNanosleep(sleeper(cfg.Stop))
+		WithSysWalltime().WithSysNanotime().WithRandSource(randomness{cfg.Stop}).WithNanosleep(sleeper(cfg.Stop))
 	for _, arg := range cfg.Args {
 		if strings.IndexByte(arg, 0) >= 0 {
 			return nil, nil, fmt.Errorf("argument %q holds a NUL byte, WASI cannot pass it", arg)
@@ -71,4 +72,26 @@ func sleeper(stop <-chan struct{}) func(int64) {
 		case <-stop:
 		}
 	}
+}
+
+// randomness is the kernel's, in pieces, because a guest may ask for gigabytes and
+// has to be stopped all the same.
+type randomness struct{ stop <-chan struct{} }
+
+// randomPiece takes well under a millisecond.
+const randomPiece = 64 << 10
+
+func (r randomness) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		select {
+		case <-r.stop:
+			return n, io.ErrUnexpectedEOF
+		default:
+		}
+		k, err := rand.Read(p[n:min(len(p), n+randomPiece)])
+		if n += k; err != nil {
+			return n, err
+		}
+	}
+	return n, nil
 }
