@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // executable is what uprobes need to know of a program or library: its functions, as offsets in the file.
@@ -18,7 +20,7 @@ type executable struct {
 
 // openExecutable opens a file that may be hostile.
 func openExecutable(file string) (x *executable, err error) {
-	f, err := os.Open(file)
+	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK, 0) // a named pipe must not block
 	if err != nil {
 		return nil, badTarget("%w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
+	"golang.org/x/sys/unix"
 )
 
 // LoadOptions control [Spec.Load].
@@ -46,7 +47,7 @@ func (s *Spec) Load(opts LoadOptions) (*Object, error) {
 	raiseMemlock()
 	l := &loader{spec: s, opts: opts, cache: kernelTypes(), obj: &Object{}, maps: make(map[string]*ebpf.Map), progs: make(map[string]*ebpf.Program)}
 	if err := l.run(); err != nil {
-		return nil, errors.Join(err, l.undo())
+		return nil, errors.Join(outOfFiles(err), l.undo())
 	}
 	l.obj.memory = l.charged
 	return l.obj, nil
@@ -302,4 +303,22 @@ func (l *loader) options(replace map[string]*ebpf.Map) ebpf.CollectionOptions {
 		o.Programs.LogLevel = ebpf.LogLevelBranch | ebpf.LogLevelStats
 	}
 	return o
+}
+
+// spareFiles is how many descriptors a load needs at least beside those that it keeps.
+const spareFiles = 16
+
+// outOfFiles replaces what went wrong when no descriptors are left: whatever the kernel was asked then failed for that reason,
+// also when it looked for features, and the error tells of something else.
+func outOfFiles(err error) error {
+	for range spareFiles {
+		fd, ferr := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if ferr == unix.EMFILE || ferr == unix.ENFILE {
+			return fmt.Errorf("load: %w; close objects that are not needed, or raise the limit (ulimit -n)", ferr)
+		}
+		if ferr == nil {
+			defer unix.Close(fd)
+		}
+	}
+	return err
 }

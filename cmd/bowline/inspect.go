@@ -14,10 +14,9 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/bowline-edge/bowline/internal/wasmfile"
+	"github.com/bowline-edge/bowline/node"
+	"github.com/bowline-edge/bowline/runtime/engine"
 )
-
-// maxFile is the largest file that is inspected, the same as what can be run.
-const maxFile = 64 << 20
 
 func (a *app) inspectCommand() *cli.Command {
 	return &cli.Command{
@@ -60,7 +59,7 @@ func (a *app) inspectAction(c *cli.Context) error {
 	return fmt.Errorf("%s%w", tried, err)
 }
 
-// readFile reads a file or standard input, at most maxFile bytes.
+// readFile reads a file or standard input, at most [node.MaxModuleSize] bytes.
 func (a *app) readFile(name string) ([]byte, error) {
 	f := a.stdin
 	if name != "-" {
@@ -73,12 +72,12 @@ func (a *app) readFile(name string) ([]byte, error) {
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		return nil, errors.New("it is a directory; name the .wasm file in it")
 	}
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	b, err := io.ReadAll(io.LimitReader(f, node.MaxModuleSize+1))
 	if err != nil {
 		return nil, withoutPath(err)
 	}
-	if len(b) > maxFile {
-		return nil, fmt.Errorf("larger than %s, which is the limit for a module; strip it (wasm-opt -Oz --strip-debug)", size(maxFile))
+	if len(b) > node.MaxModuleSize {
+		return nil, fmt.Errorf("larger than %s, which is the limit for a module; strip it (wasm-opt -Oz --strip-debug)", size(node.MaxModuleSize))
 	}
 	return b, nil
 }
@@ -221,20 +220,13 @@ func role(f *wasmfile.File) string {
 	return "library"
 }
 
-// wasmBPF are the functions of the wasm_bpf interface.
-var wasmBPF = []string{
-	"wasm_load_bpf_object", "wasm_close_bpf_object", "wasm_attach_bpf_program", "wasm_bpf_map_fd_by_name",
-	"wasm_bpf_buffer_poll", "wasm_bpf_map_operate",
-}
-
 // interfaceOf says which of the interfaces that bowline provides an import belongs to.
 func interfaceOf(i wasmfile.Import) string {
 	switch {
 	case i.Kind != wasmfile.KindFunc:
 	case i.Module == "wasi_snapshot_preview1":
 		return "wasi"
-	case i.Module == "wasm_bpf" && slices.Contains(wasmBPF, i.Name),
-		i.Module == "callback-wrapper" && i.Name == "wasm_bpf_buffer_poll":
+	case slices.ContainsFunc(node.Offers(), func(o engine.Import) bool { return o.Module == i.Module && o.Name == i.Name }):
 		return "wasm_bpf"
 	}
 	return "unknown"

@@ -1,5 +1,5 @@
 ;; Loads the BPF object that the test put at 65536 (its length at 65532), attaches "on_exec" and says "event" for every
-;; record of the ring buffer "events". Exits with 10, 11 or 12 if that cannot be done.
+;; record of the ring buffer "events". Exits with 1 if that cannot be done.
 (module
   (import "wasm_bpf" "wasm_load_bpf_object" (func $load (param i32 i32) (result i64)))
   (import "wasm_bpf" "wasm_attach_bpf_program" (func $attach (param i64 i32 i32) (result i32)))
@@ -20,11 +20,11 @@
     (i64.store (i32.const 20) (i64.const 0x000073746e657665)) ;; "events"
     (i64.store (i32.const 60) (i64.const 0x00000a746e657665)) ;; "event\n"
     (local.set $object (call $load (i32.const 65536) (i32.load (i32.const 65532))))
-    (if (i64.eqz (local.get $object)) (then (call $exit (i32.const 10))))
+    (if (i64.eqz (local.get $object)) (then (call $exit (i32.const 1))))
     (if (i32.lt_s (call $attach (local.get $object) (i32.const 0) (i32.const 0)) (i32.const 0))
-      (then (call $exit (i32.const 11))))
+      (then (call $exit (i32.const 1))))
     (local.set $events (call $map (local.get $object) (i32.const 20)))
     (loop $next
       (br_if $next (i32.ge_s (call $poll (local.get $object) (local.get $events) (i32.const 0) (i32.const 0)
         (i32.const 1024) (i32.const 256) (i32.const 100)) (i32.const 0))))
-    (call $exit (i32.const 12))))
+    (call $exit (i32.const 1))))
