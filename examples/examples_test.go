@@ -1,8 +1,9 @@
 // Package examples_test runs every example plugin on real events, as the command
-// does, and compares each line that it prints with its golden file.
+// does, on every engine of the build, and compares each line that it prints with its golden file.
 package examples_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"path/filepath"
@@ -22,6 +23,8 @@ const patience = 20 * time.Second
 
 // row is one run of a plugin.
 type row struct {
+	// file replaces the plugin's file.
+	file string
 	// args are the plugin's arguments.
 	args []string
 	// golden replaces the plugin's golden file, for runs with other options.
@@ -69,17 +72,24 @@ var plugins = []struct {
 func TestPluginsPrintWhatTheirGoldenFilesSay(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	for _, p := range plugins {
-		t.Run(p.name, func(t *testing.T) {
-			plugin, _, _ := strings.Cut(p.name, " ")
-			run(t, plugin, p.setup(t))
-		})
+		plugin, _, _ := strings.Cut(p.name, " ")
+		t.Run(p.name, func(t *testing.T) { onEveryEngine(t, plugin, p.setup) })
+	}
+}
+
+// onEveryEngine runs a plugin on each engine of the build, with a new setup.
+func onEveryEngine(t *testing.T, plugin string, setup func(*testing.T) row) {
+	t.Helper()
+	for _, engine := range node.Engines() {
+		t.Run(engine, func(t *testing.T) { run(t, engine, plugin, setup(t)) })
 	}
 }
 
 // run runs a plugin in this process until it ends, or has printed all and is
 // stopped.
-func run(t *testing.T, plugin string, r row) {
+func run(t *testing.T, engine, plugin string, r row) {
 	t.Helper()
+	file := cmp.Or(r.file, filepath.Join(plugin, plugin+".wasm"))
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var stdout, stderr output
@@ -88,8 +98,7 @@ func run(t *testing.T, plugin string, r row) {
 	var err error
 	start := func() {
 		code, err = node.Run(ctx, node.RunOptions{
-			File: filepath.Join(plugin, plugin+".wasm"), Args: r.args, CacheDir: "off",
-			Stdout: &stdout, Stderr: &stderr,
+			File: file, Args: r.args, Engine: engine, CacheDir: "off", Stdout: &stdout, Stderr: &stderr,
 		})
 	}
 	go func() {

@@ -1,14 +1,85 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the example plugins share: numbers on the command line, times, clean text, prompt output. */
+/*
+ * What the example plugins share: the command line, times, clean text, prompt output. A plugin that has
+ * a command line defines PLUGIN, its name, before it includes this.
+ */
 #ifndef PLUGIN_H
 #define PLUGIN_H
 
+#include <getopt.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef PLUGIN
+
+/* Ends the plugin as a wrong command line does: with a line on standard error, and 2. */
+static inline _Noreturn __attribute__((format(printf, 1, 2))) void plugin_wrong(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	fputs(PLUGIN ": ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+	exit(2);
+}
+
+/*
+ * Returns the letter of the next option, with its argument in optarg, or -1 after the last. Each option
+ * has a letter (val). 'h' shows the usage and ends the plugin; a wrong option ends it, too.
+ */
+static inline int plugin_option(int argc, char **argv, const struct option *options, const char *usage)
+{
+	/* ":" stops the messages of getopt, which drop the dashes. */
+	char letters[64] = ":", name[3] = "-", *s = letters + 1;
+	const struct option *o, *known = NULL;
+	int c;
+
+	for (o = options; o->name; o++) {
+		*s++ = (char)o->val;
+		if (o->has_arg)
+			*s++ = ':';
+	}
+	c = getopt_long(argc, argv, letters, options, NULL);
+	if (c == 'h') {
+		fputs(usage, stdout);
+		exit(fflush(stdout) ? 1 : 0);
+	}
+	if (c != '?' && c != ':')
+		return c;
+	name[1] = (char)optopt;
+	for (o = options; o->name; o++)
+		if (o->val == optopt)
+			known = o;
+	if (known)
+		plugin_wrong("option --%s %s; see --help", known->name, c == ':' ? "needs an argument" : "takes no argument");
+	plugin_wrong("unknown option %s; see --help", optopt ? name : argv[optind - 1]);
+}
+
+/*
+ * Returns the arguments after the options, of which there must be from min to max and none may be empty;
+ * what says in the message what is missing.
+ */
+static inline char **plugin_arguments(int argc, char **argv, int min, int max, const char *what)
+{
+	int i;
+
+	if (argc - optind < min)
+		plugin_wrong("%s is missing; see --help", what);
+	if (argc - optind > max)
+		plugin_wrong("unexpected argument \"%s\"; see --help", argv[optind + max]);
+	for (i = optind; i < argc; i++)
+		if (!*argv[i])
+			plugin_wrong("an argument is empty; see --help");
+	return argv + optind;
+}
 
 /* Reads a decimal number from min to max, or ends the plugin with a message. */
 static inline uint32_t plugin_number(const char *option, const char *text, uint32_t min, uint32_t max)
@@ -18,12 +89,22 @@ static inline uint32_t plugin_number(const char *option, const char *text, uint3
 
 	for (p = text; *p >= '0' && *p <= '9' && v <= max; p++)
 		v = v * 10 + (uint64_t)(*p - '0');
-	if (p == text || *p || v < min || v > max) {
-		fprintf(stderr, "%s: want a number from %" PRIu32 " to %" PRIu32 ", got \"%s\"\n", option, min, max, text);
-		exit(1);
-	}
+	if (p == text || *p || v < min || v > max)
+		plugin_wrong("%s: want a number from %" PRIu32 " to %" PRIu32 ", got \"%s\"", option, min, max, text);
 	return (uint32_t)v;
 }
+
+/* Returns text if it is a name of 1 to 15 characters, as many as the kernel keeps, or ends the plugin. */
+static inline const char *plugin_name(const char *option, const char *what, const char *text)
+{
+	if (!*text)
+		plugin_wrong("%s: want a name, got \"\"", option);
+	if (strlen(text) > 15)
+		plugin_wrong("%s: a %s name has at most 15 characters, got \"%s\"", option, what, text);
+	return text;
+}
+
+#endif
 
 /* Writes the present UTC time of day to buf as HH:MM:SS (WASI has no time zones). */
 static inline const char *plugin_clock(char buf[9])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* execsnoop: prints each program that starts, and its duration and exit code when it ends. */
-#include <getopt.h>
 #include <wasm_bpf.h>
+#define PLUGIN "execsnoop"
 #include "../plugin.h"
 #include "execsnoop.h"
 
@@ -77,19 +77,14 @@ int main(int argc, char **argv)
 	uint32_t pid = 0;
 	int c, err;
 
-	while ((c = getopt_long(argc, argv, "p:c:n:h", options, NULL)) != -1) {
+	while ((c = plugin_option(argc, argv, options, usage)) != -1) {
 		switch (c) {
 		case 'p': pid = plugin_number("--pid", optarg, 1, INT32_MAX); break;
-		case 'c': only_comm = optarg; break;
+		case 'c': only_comm = plugin_name("--comm", "command", optarg); break;
 		case 'n': left = plugin_number("--count", optarg, 1, UINT32_MAX); break;
-		case 'h': fputs(usage, stdout); return 0;
-		default: fputs(usage, stderr); return 1;
 		}
 	}
-	if (optind != argc) {
-		fputs(usage, stderr);
-		return 1;
-	}
+	plugin_arguments(argc, argv, 0, 0, NULL);
 	err = wasm_bpf_set_const(object, object_len, "target_pid", &pid, sizeof(pid));
 	if (err < 0) {
 		fprintf(stderr, "execsnoop: cannot set target_pid: %s\n", wasm_bpf_strerror(err));

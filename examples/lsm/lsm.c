@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lsm: prints each program that a process asks to run, before the kernel allows or denies it. */
-#include <getopt.h>
 #include <wasm_bpf.h>
+#define PLUGIN "lsm"
 #include "../plugin.h"
 #include "lsm.h"
 
@@ -45,17 +45,12 @@ int main(int argc, char **argv)
 	struct wasm_bpf_loop loop = { .record = print, .batch = flush, .buf = buf, .size = sizeof(buf), .timeout_ms = -1 };
 	int c, err;
 
-	while ((c = getopt_long(argc, argv, "n:h", options, NULL)) != -1) {
+	while ((c = plugin_option(argc, argv, options, usage)) != -1) {
 		switch (c) {
 		case 'n': left = plugin_number("--count", optarg, 1, UINT32_MAX); break;
-		case 'h': fputs(usage, stdout); return 0;
-		default: fputs(usage, stderr); return 1;
 		}
 	}
-	if (optind != argc) {
-		fputs(usage, stderr);
-		return 1;
-	}
+	plugin_arguments(argc, argv, 0, 0, NULL);
 	/* The host says why it cannot load: many kernels have no BPF security module. */
 	loop.obj = wasm_load_bpf_object(object, (int32_t)object_len);
 	if (!loop.obj)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* opensnoop: prints each file that a process opens, or tries to. */
-#include <getopt.h>
 #include <wasm_bpf.h>
+#define PLUGIN "opensnoop"
 #include "../plugin.h"
 #include "opensnoop.h"
 
@@ -94,20 +94,15 @@ int main(int argc, char **argv)
 	uint32_t pid = 0, failed = 0, i;
 	int c, err;
 
-	while ((c = getopt_long(argc, argv, "p:c:xn:h", options, NULL)) != -1) {
+	while ((c = plugin_option(argc, argv, options, usage)) != -1) {
 		switch (c) {
 		case 'p': pid = plugin_number("--pid", optarg, 1, INT32_MAX); break;
-		case 'c': only_comm = optarg; break;
+		case 'c': only_comm = plugin_name("--comm", "command", optarg); break;
 		case 'x': failed = 1; break;
 		case 'n': left = plugin_number("--count", optarg, 1, UINT32_MAX); break;
-		case 'h': fputs(usage, stdout); return 0;
-		default: fputs(usage, stderr); return 1;
 		}
 	}
-	if (optind != argc) {
-		fputs(usage, stderr);
-		return 1;
-	}
+	plugin_arguments(argc, argv, 0, 0, NULL);
 	if (set("target_pid", pid) || set("only_failed", failed))
 		return 1;
 	loop.obj = wasm_bpf_load(object, object_len);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* runqlat: draws how long threads that could run waited for a CPU. */
-#include <getopt.h>
 #include <wasm_bpf.h>
+#define PLUGIN "runqlat"
 #include "../plugin.h"
 #include "runqlat.h"
 
@@ -81,17 +81,12 @@ int main(int argc, char **argv)
 	int32_t map_fd, err;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "p:h", options, NULL)) != -1) {
+	while ((c = plugin_option(argc, argv, options, usage)) != -1) {
 		switch (c) {
 		case 'p': pid = plugin_number("--pid", optarg, 1, INT32_MAX); break;
-		case 'h': fputs(usage, stdout); return 0;
-		default: fputs(usage, stderr); return 1;
 		}
 	}
-	if (argc - optind > 2) {
-		fputs(usage, stderr);
-		return 1;
-	}
+	plugin_arguments(argc, argv, 0, 2, NULL);
 	if (argc - optind > 0)
 		interval = plugin_number("INTERVAL", argv[optind], 1, 1000000);
 	if (argc - optind > 1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tcpopt: sets options of the TCP connections of a cgroup, and prints each connection. */
-#include <getopt.h>
 #include <wasm_bpf.h>
+#define PLUGIN "tcpopt"
 #include "../plugin.h"
 #include "tcpopt.h"
 
@@ -21,6 +21,7 @@ static const char *const kinds[] = { [TCPOPT_OPEN] = "open", [TCPOPT_ACCEPT] = "
 
 static uint32_t window, rto_ms;	/* 0 = left alone */
 static char congestion[TCPOPT_NAME];	/* empty = left alone */
+_Static_assert(sizeof(congestion) > 15, "plugin_name allows 15");
 static uint32_t left;	/* lines to go; 0 = no limit */
 
 /* Writes an address and port to buf. IPv4 addresses of IPv6 sockets look like IPv4. */
@@ -124,28 +125,18 @@ int main(int argc, char **argv)
 	};
 	static uint64_t buf[4096];
 	struct wasm_bpf_loop loop = { .record = print, .batch = flush, .buf = buf, .size = sizeof(buf), .timeout_ms = -1 };
+	const char *target;
 	int c, err;
 
-	while ((c = getopt_long(argc, argv, "w:r:c:n:h", options, NULL)) != -1) {
+	while ((c = plugin_option(argc, argv, options, usage)) != -1) {
 		switch (c) {
 		case 'w': window = plugin_number("--window", optarg, 1, 10000); break;
 		case 'r': rto_ms = plugin_number("--rto", optarg, 1, 120000); break;
-		case 'c':
-			if (!*optarg || strlen(optarg) >= sizeof(congestion)) {
-				fprintf(stderr, "--congestion: want a name of 1 to %d letters\n", TCPOPT_NAME - 1);
-				return 1;
-			}
-			memcpy(congestion, optarg, strlen(optarg));
-			break;
+		case 'c': strcpy(congestion, plugin_name("--congestion", "congestion control's", optarg)); break;
 		case 'n': left = plugin_number("--count", optarg, 1, UINT32_MAX); break;
-		case 'h': fputs(usage, stdout); return 0;
-		default: fputs(usage, stderr); return 1;
 		}
 	}
-	if (optind + 1 != argc || !*argv[optind]) {
-		fputs(usage, stderr);
-		return 1;
-	}
+	target = *plugin_arguments(argc, argv, 1, 1, "the cgroup");
 	if (set("window", &window, sizeof(window)) < 0 || set("rto_ms", &rto_ms, sizeof(rto_ms)) < 0 ||
 	    set("congestion", congestion, sizeof(congestion)) < 0)
 		return 1;
@@ -153,7 +144,7 @@ int main(int argc, char **argv)
 	if (!loop.obj)
 		return 1;
 	loop.map_fd = wasm_bpf_map(loop.obj, "events");
-	if (loop.map_fd < 0 || wasm_bpf_attach(loop.obj, "on_event", argv[optind]) < 0)
+	if (loop.map_fd < 0 || wasm_bpf_attach(loop.obj, "on_event", target) < 0)
 		return 1;
 	printf("%-8s %-6s %-21s %-21s  %s\n", "TIME", "KIND", "LOCAL", "REMOTE", "SET");
 	fflush(stdout);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* uprobe: counts and times the calls of a function of a program or library. */
-#include <getopt.h>
 #include <wasm_bpf.h>
+#define PLUGIN "uprobe"
 #include "../plugin.h"
 #include "uprobe.h"
 
@@ -120,22 +120,18 @@ int main(int argc, char **argv)
 	wasm_bpf_object obj;
 	uint32_t interval = 1;
 	uint8_t verbose = 0;
+	const char *target;
 	int32_t err;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "i:n:vh", options, NULL)) != -1) {
+	while ((c = plugin_option(argc, argv, options, usage)) != -1) {
 		switch (c) {
 		case 'i': interval = plugin_number("--interval", optarg, 1, 86400); break;
 		case 'n': left = plugin_number("--count", optarg, 1, UINT32_MAX); break;
 		case 'v': verbose = 1; break;
-		case 'h': fputs(usage, stdout); return 0;
-		default: fputs(usage, stderr); return 1;
 		}
 	}
-	if (optind + 1 != argc || !*argv[optind]) {
-		fputs(usage, stderr);
-		return 1;
-	}
+	target = *plugin_arguments(argc, argv, 1, 1, "FILE:FUNCTION");
 	err = wasm_bpf_set_const(object, object_len, "verbose", &verbose, sizeof(verbose));
 	if (err < 0) {
 		fprintf(stderr, "uprobe: cannot set verbose: %s\n", wasm_bpf_strerror(err));
@@ -143,7 +139,7 @@ int main(int argc, char **argv)
 	}
 	obj = wasm_bpf_load(object, object_len);
 	/* The return first: every call that is counted can be timed. */
-	if (!obj || wasm_bpf_attach(obj, "on_return", argv[optind]) < 0 || wasm_bpf_attach(obj, "on_call", argv[optind]) < 0)
+	if (!obj || wasm_bpf_attach(obj, "on_return", target) < 0 || wasm_bpf_attach(obj, "on_call", target) < 0)
 		return 1;
 	err = verbose ? print_calls(obj) : print_sums(obj, interval);
 	if (err < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* xdpcount: prints the packets and bytes that an interface receives, per protocol. */
-#include <getopt.h>
 #include <wasm_bpf.h>
+#define PLUGIN "xdpcount"
 #include "../plugin.h"
 #include "xdpcount.h"
 
@@ -82,25 +82,21 @@ int main(int argc, char **argv)
 	uint32_t interval = 1, left = 0;	/* tables to go; 0 = no limit */
 	wasm_bpf_object obj;
 	int32_t map_fd, err;
+	const char *target;
 	int c, stopped;
 
-	while ((c = getopt_long(argc, argv, "i:n:h", options, NULL)) != -1) {
+	while ((c = plugin_option(argc, argv, options, usage)) != -1) {
 		switch (c) {
 		case 'i': interval = plugin_number("--interval", optarg, 1, 86400); break;
 		case 'n': left = plugin_number("--count", optarg, 1, UINT32_MAX); break;
-		case 'h': fputs(usage, stdout); return 0;
-		default: fputs(usage, stderr); return 1;
 		}
 	}
-	if (optind + 1 != argc || !*argv[optind]) {
-		fputs(usage, stderr);
-		return 1;
-	}
+	target = *plugin_arguments(argc, argv, 1, 1, "the interface");
 	obj = wasm_bpf_load(object, object_len);
 	if (!obj)
 		return 1;
 	map_fd = wasm_bpf_map(obj, "sums");
-	if (map_fd < 0 || wasm_bpf_attach(obj, "count", argv[optind]) < 0)
+	if (map_fd < 0 || wasm_bpf_attach(obj, "count", target) < 0)
 		return 1;
 	printf("%-8s %-10s %12s %15s %15s %18s\n", "TIME", "PROTOCOL", "PACKETS", "BYTES", "TOTAL PACKETS", "TOTAL BYTES");
 	fflush(stdout);

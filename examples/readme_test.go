@@ -1,0 +1,99 @@
+package examples_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bowline-edge/bowline/internal/kerneltest"
+)
+
+// codeBlock is a block of C in the README, whose first line names its file.
+var codeBlock = regexp.MustCompile("(?ms)^```c\n(/\\* (examples/mine/[a-z.]+): .*?)^```$")
+
+// buildBlock is the block of commands that build and run it.
+var buildBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
+
+// TestReadmePluginWorks follows the README: it writes the plugin that is there,
+// beside a copy of what it needs, and builds and runs it as it says.
+func TestReadmePluginWorks(t *testing.T) {
+	if _, err := exec.LookPath("clang-14"); err != nil {
+		t.Skip("there is no clang-14; .ci/setup guests installs it")
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, f := range []string{"guests.mk", "bpf/headers/vmlinux.h", "wasi-ebpf/sdk/c/wasm_bpf.h", "examples/plugin.h"} {
+		b, err := os.ReadFile(filepath.Join("..", f))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, f), b)
+	}
+	var files []string
+	for _, m := range codeBlock.FindAllSubmatch(readme, -1) {
+		files = append(files, string(m[2]))
+		write(t, filepath.Join(dir, string(m[2])), m[1])
+	}
+	if want := []string{"examples/mine/mine.h", "examples/mine/mine.bpf.c", "examples/mine/mine.c"}; !slices.Equal(files, want) {
+		t.Fatalf("the README has the files %q, want %q", files, want)
+	}
+	file := filepath.Join(dir, build(t, dir, string(readme)))
+	kerneltest.RequireRoot(t)
+	onEveryEngine(t, "mine", func(t *testing.T) row {
+		vars := map[string]string{}
+		return row{
+			file: file, vars: vars,
+			golden: `must  +PID COMM
+				must  +{pid} true
+				may   +\d+ .*`,
+			cause: func() { vars["pid"] = start(t, "exec true") },
+		}
+	})
+}
+
+// build follows the commands of the README in a directory, without those that
+// install tools and build bowline. It returns the file that the last one runs.
+func build(t *testing.T, dir, readme string) string {
+	t.Helper()
+	block := buildBlock.FindStringSubmatch(readme)
+	if block == nil {
+		t.Fatal("the README has no block of commands")
+	}
+	var file string
+	for line := range strings.Lines(block[1]) {
+		line = strings.TrimSpace(line)
+		if run, ok := strings.CutPrefix(line, "sudo bin/bowline run "); ok {
+			file = run
+		}
+		if !strings.HasPrefix(line, "make -f ") {
+			continue
+		}
+		c := exec.Command("sh", "-c", line)
+		c.Dir = dir
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", line, err, out)
+		}
+	}
+	if file == "" {
+		t.Fatalf("no command runs the plugin:\n%s", block[1])
+	}
+	return file
+}
+
+// write writes a file, in a directory that it makes.
+func write(t *testing.T, file string, b []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,86 @@
+package examples_test
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/bowline-edge/bowline/node"
+)
+
+// usages are command lines that each plugin refuses, with 2 and this one line on
+// standard error.
+var usages = []struct {
+	args   []string
+	stderr string
+}{
+	{[]string{"execsnoop", "--foo"}, `unknown option --foo; see --help`},
+	{[]string{"execsnoop", "-z"}, `unknown option -z; see --help`},
+	{[]string{"execsnoop", "--pid", "x"}, `--pid: want a number from 1 to 2147483647, got "x"`},
+	{[]string{"execsnoop", "--pid"}, `option --pid needs an argument; see --help`},
+	{[]string{"execsnoop", "extra", "-p"}, `option --pid needs an argument; see --help`},
+	{[]string{"execsnoop", "--help=yes"}, `option --help takes no argument; see --help`},
+	{[]string{"execsnoop", "extra"}, `unexpected argument "extra"; see --help`},
+	{[]string{"execsnoop", "--comm", "sixteen-letters!"},
+		`--comm: a command name has at most 15 characters, got "sixteen-letters!"`},
+	{[]string{"opensnoop", "--comm", "sixteen-letters!"},
+		`--comm: a command name has at most 15 characters, got "sixteen-letters!"`},
+	{[]string{"opensnoop", "--comm="}, `--comm: want a name, got ""`},
+	{[]string{"opensnoop", "-n0"}, `--count: want a number from 1 to 4294967295, got "0"`},
+	{[]string{"runqlat", "1", "2", "3"}, `unexpected argument "3"; see --help`},
+	{[]string{"runqlat", "soon"}, `INTERVAL: want a number from 1 to 1000000, got "soon"`},
+	{[]string{"execve-perf", "--pid", "1"}, `unknown option --pid; see --help`},
+	{[]string{"execve-perf", "extra"}, `unexpected argument "extra"; see --help`},
+	{[]string{"xdpcount"}, `the interface is missing; see --help`},
+	{[]string{"xdpcount", ""}, `an argument is empty; see --help`},
+	{[]string{"tcpopt"}, `the cgroup is missing; see --help`},
+	{[]string{"tcpopt", "--congestion", "sixteen-letters!", "."},
+		`--congestion: a congestion control's name has at most 15 characters, got "sixteen-letters!"`},
+	{[]string{"uprobe"}, `FILE:FUNCTION is missing; see --help`},
+	{[]string{"uprobe", "a:b", "c:d"}, `unexpected argument "c:d"; see --help`},
+	{[]string{"lsm", "--", "extra"}, `unexpected argument "extra"; see --help`},
+}
+
+func TestPluginsRefuseWrongCommandLines(t *testing.T) {
+	for _, u := range usages {
+		t.Run(strings.Join(u.args, " "), func(t *testing.T) {
+			code, stdout, stderr := runToEnd(t, u.args[0], u.args[1:]...)
+			if want := u.args[0] + ": " + u.stderr + "\n"; code != node.ExitUsage || stdout != "" || stderr != want {
+				t.Errorf("got code %d, standard output %q, standard error %q; want code %d and %q",
+					code, stdout, stderr, node.ExitUsage, want)
+			}
+		})
+	}
+}
+
+func TestPluginsShowTheirUsage(t *testing.T) {
+	files, err := filepath.Glob("*/*.wasm")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no plugins: %v", err)
+	}
+	for _, f := range files {
+		plugin := filepath.Dir(f)
+		for _, option := range []string{"-h", "--help"} {
+			t.Run(plugin+" "+option, func(t *testing.T) {
+				code, stdout, stderr := runToEnd(t, plugin, option)
+				if code != node.ExitOK || stderr != "" || !strings.HasPrefix(stdout, "Usage: "+plugin) {
+					t.Errorf("got code %d, standard output %q, standard error %q; want the usage", code, stdout, stderr)
+				}
+			})
+		}
+	}
+}
+
+// runToEnd runs a plugin that ends by itself, before it loads anything.
+func runToEnd(t *testing.T, plugin string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, talk bytes.Buffer
+	code, err := node.Run(t.Context(), node.RunOptions{
+		File: filepath.Join(plugin, plugin+".wasm"), Args: args, CacheDir: "off", Timeout: patience, Stdout: &out, Stderr: &talk,
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	return code, out.String(), talk.String()
+}
