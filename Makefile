@@ -26,7 +26,7 @@ demo: build ## run execsnoop for ten seconds on this machine's real events
 # Kernel tests depend on more than their sources, so nothing comes from Go's test cache.
 test: setup ## pass all tests, those of guests on both engines
 	$(GO) test -count=1 $(EXEC) ./...
-	$(GO) test -count=1 $(EXEC) -tags wasmtime ./runtime/engine/wasmtime ./runtime ./hostfuncs/... ./wasi-ebpf/... ./examples
+	$(GO) test -count=1 $(EXEC) -tags wasmtime ./runtime/engine/wasmtime ./runtime ./hostfuncs/... ./wasi-ebpf/... ./examples ./cmd/bowline
 
 bench: build ## measure, beside a native Go program on the same BPF objects
 	$(GO) build -o bin/bench ./bench

@@ -14,7 +14,10 @@ import (
 // factory makes an engine of one kind.
 type factory struct {
 	name string
-	open func(cacheDir string) (cachingEngine, error)
+	// version is what the engine says of itself, which for Wasmtime is the version of
+	// the C library: that of the Go module around it may differ.
+	version string
+	open    func(cacheDir string) (cachingEngine, error)
 }
 
 // cachingEngine can say why it does not use its cache directory, or why the last
@@ -33,8 +36,20 @@ func Engines() []string {
 	return names
 }
 
+// EngineVersion is the version of one of [Engines] as the engine itself says it,
+// such as "v1.12.0"; empty if this build does not have it.
+func EngineVersion(name string) string {
+	for _, f := range factories() {
+		if f.name == name {
+			return f.version
+		}
+	}
+	return ""
+}
+
 func factories() []factory {
-	return append([]factory{{name: "wazero", open: openWazero}}, optional...)
+	version := (*wazero.Engine)(nil).Version()
+	return append([]factory{{name: "wazero", version: version, open: openWazero}}, optional...)
 }
 
 func newEngine(opts RunOptions, t *talk) (cachingEngine, error) {

@@ -87,10 +87,13 @@ func (t *talk) write(text string) {
 	fmt.Fprintf(t.w, "bowline: %s: %s\n", Printable(t.name), Printable(text))
 }
 
-// Printable replaces what would steer a terminal or forge a line: control
-// characters, and those that turn the direction of writing.
+// Printable makes one line of a text and replaces what would steer a terminal:
+// control characters, and those that turn the direction of writing.
 func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
+		if r == '\n' {
+			return ' '
+		}
 		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == utf8.RuneError || r >= 0x2028 && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
 			return '?'
 		}

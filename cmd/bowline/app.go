@@ -79,7 +79,7 @@ func (a *app) run(args []string) int {
 
 // complain writes an error as one line.
 func (a *app) complain(err error) {
-	fmt.Fprintf(a.stderr, "%s: %s\n", appName, strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", " "))
+	fmt.Fprintf(a.stderr, "%s: %s\n", appName, node.Printable(strings.TrimSpace(err.Error())))
 }
 
 func (a *app) dispatch(args []string) error {
@@ -124,9 +124,14 @@ func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(f
 func (a *app) write(b []byte) error {
 	_, err := io.Copy(a.stdout, bytes.NewReader(b))
 	if err != nil && !errors.Is(err, unix.EPIPE) {
-		return fmt.Errorf("write to standard output: %w", err)
+		return outputError(err)
 	}
 	return nil
+}
+
+// outputError says that standard output does not take what is written.
+func outputError(err error) error {
+	return fmt.Errorf("write to standard output: %w", withoutPath(err))
 }
 
 // outputFlag chooses between a text for people and JSON.

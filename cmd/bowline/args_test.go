@@ -49,6 +49,15 @@ func TestParseSize(t *testing.T) {
 	}
 }
 
+func TestSizeOptionIsReadBack(t *testing.T) {
+	for want, n := range map[string]uint64{"64K": 64 << 10, "128K": 128 << 10, "1088K": 17 * 64 << 10, "17M": 17 << 20, "4G": 4 << 30} {
+		got := sizeOption(n)
+		if back, err := parseSize(got); got != want || back != n || err != nil {
+			t.Errorf("%d: got %s, which reads %d, %v, want %s", n, got, back, err, want)
+		}
+	}
+}
+
 func TestObjectLengthOfHostileHeaders(t *testing.T) {
 	header := func(change func([]byte)) []byte {
 		b := make([]byte, 4096)

@@ -37,10 +37,25 @@ func (a *app) help(args []string) error {
 	}
 	t := a.tree()
 	cmd := t.Command(args[0])
+	switch args[0] {
+	case "help", "-h", "--help", "-help":
+		cmd = helpCommand()
+	}
 	if cmd == nil {
 		return unknownCommand(t, args[0])
 	}
 	return a.write(a.commandHelp(cmd))
+}
+
+// helpCommand explains help itself. It is no part of the tree, because the parser has a help of its own.
+func helpCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "help",
+		Usage:       "explain a command",
+		ArgsUsage:   "[COMMAND]",
+		Description: "Explains a command with its options; without one, lists the commands, exit codes and environment variables.",
+		UsageText:   "help\nhelp run",
+	}
 }
 
 // shortHelp is what the command says when it is called with nothing.
@@ -78,7 +93,7 @@ func (a *app) writeCommands(w io.Writer) {
 	for _, c := range t.Commands {
 		fmt.Fprintf(w, "  %-11s %s\n", c.Name, c.Usage)
 	}
-	fmt.Fprintf(w, "  %-11s %s\n", "help", "explain a command")
+	fmt.Fprintf(w, "  %-11s %s\n", "help", helpCommand().Usage)
 }
 
 func (a *app) commandHelp(c *cli.Command) []byte {

@@ -38,7 +38,7 @@ func (a *app) inspectAction(c *cli.Context) error {
 		return err
 	}
 	args := slices.DeleteFunc(c.Args().Slice(), func(s string) bool { return s == "--" })
-	if len(args) != 1 {
+	if len(args) != 1 || args[0] == "" {
 		return usagef("inspect: name one .wasm file: %s inspect FILE.wasm", appName)
 	}
 	tried := "inspect " + args[0] + ": "

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/bowline-edge/bowline/node"
 )
 
 // writeInspection writes an inspection for people.
@@ -14,25 +16,25 @@ func writeInspection(w io.Writer, in *inspection, s style, columns int) {
 	if in.Language != "" {
 		facts = append(facts, in.Language)
 	}
-	fmt.Fprintf(w, "%s\n", s.bold(printable(in.File)))
+	fmt.Fprintf(w, "%s\n", s.bold(node.Printable(in.File)))
 	row("module", strings.Join(facts, ", "))
 	row("sha256", in.SHA256)
 	if in.Name != "" {
-		row("name", printable(in.Name))
+		row("name", node.Printable(in.Name))
 	}
 	for _, p := range in.Producers {
-		row(p.Field, printable(strings.TrimSpace(p.Name+" "+p.Version)))
+		row(p.Field, node.Printable(strings.TrimSpace(p.Name+" "+p.Version)))
 	}
 	row("functions", fmt.Sprint(in.Functions))
 	for _, m := range in.Memories {
-		row("memory", limitsText(m, "pages of 64 KiB"))
+		row("memory", limitsText(m, plural(m.Initial, "page")+" of 64 KiB"))
 	}
 	for _, t := range in.Tables {
 		row("table", limitsText(t, t.Type))
 	}
 	var sections []string
 	for _, c := range in.Sections {
-		sections = append(sections, fmt.Sprintf("%s (%s)", printable(c.Name), size(uint64(c.Size))))
+		sections = append(sections, fmt.Sprintf("%s (%s)", node.Printable(c.Name), size(uint64(c.Size))))
 	}
 	if len(sections) > 0 {
 		row("sections", strings.TrimLeft(wrap(strings.Join(sections, ", "), strings.Repeat(" ", 11), columns), " "))
@@ -42,7 +44,11 @@ func writeInspection(w io.Writer, in *inspection, s style, columns int) {
 		fmt.Fprintf(w, "\n%s\n", s.bold("exports"))
 	}
 	for _, e := range in.Exports {
-		fmt.Fprintf(w, "  %-9s%s %s\n", e.Kind, printable(e.Name), s.dim(e.Type))
+		line := fmt.Sprintf("  %-9s%s", e.Kind, node.Printable(e.Name))
+		if e.Type != "" {
+			line += " " + s.dim(e.Type)
+		}
+		fmt.Fprintln(w, line)
 	}
 	if len(in.Objects) == 0 {
 		fmt.Fprintf(w, "\nno BPF object inside\n")
@@ -66,7 +72,7 @@ func writeImports(w io.Writer, in *inspection, s style) {
 		if what == "" {
 			what = i.Kind
 		}
-		fmt.Fprintf(w, "  %s%s.%s %s\n", mark, printable(i.Module), printable(i.Name), s.dim(what))
+		fmt.Fprintf(w, "  %s%s.%s %s\n", mark, node.Printable(i.Module), node.Printable(i.Name), s.dim(what))
 	}
 }
 
@@ -86,22 +92,30 @@ func limitsText(l limits, unit string) string {
 	return text
 }
 
+// plural is the name of n things.
+func plural(n uint32, name string) string {
+	if n == 1 {
+		return name
+	}
+	return name + "s"
+}
+
 func writeObject(w io.Writer, o objectReport, s style, columns int) {
-	fmt.Fprintf(w, "\n%s in %s at 0x%x, %s\n", s.bold("BPF object"), printable(o.Where), o.Offset, size(uint64(o.Size)))
+	fmt.Fprintf(w, "\n%s in %s at 0x%x, %s\n", s.bold("BPF object"), node.Printable(o.Where), o.Offset, size(uint64(o.Size)))
 	if o.Error != "" {
-		fmt.Fprintf(w, "  %s %s\n", s.red("unusable:"), printable(o.Error))
+		fmt.Fprintf(w, "  %s %s\n", s.red("unusable:"), node.Printable(o.Error))
 		return
 	}
 	facts := []string{}
 	if o.License != "" {
-		facts = append(facts, "licence "+printable(o.License))
+		facts = append(facts, "licence "+node.Printable(o.License))
 	}
 	var needs []string
 	if o.NeedsBTF {
 		needs = append(needs, "kernel BTF")
 	}
 	if o.OldestKernel != "" {
-		needs = append(needs, fmt.Sprintf("Linux %s or newer (%s)", o.OldestKernel, o.Because))
+		needs = append(needs, fmt.Sprintf("Linux %s or newer to load (%s)", o.OldestKernel, o.Because))
 	}
 	if len(needs) > 0 {
 		facts = append(facts, "needs "+strings.Join(needs, " and "))
@@ -112,7 +126,7 @@ func writeObject(w io.Writer, o objectReport, s style, columns int) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "  PROGRAM\tSECTION\tTYPE\tHOOK\tATTACH TO\tINSTRUCTIONS")
 	for _, p := range o.Programs {
-		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%d\n", printable(p.Name), printable(p.Section), p.Type, dash(p.Hook), dash(printable(p.AttachTo)), p.Insns)
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%d\n", node.Printable(p.Name), node.Printable(p.Section), p.Type, dash(p.Hook), dash(node.Printable(p.AttachTo)), p.Insns)
 	}
 	t.Flush()
 	for _, p := range o.Programs {
@@ -123,7 +137,7 @@ func writeObject(w io.Writer, o objectReport, s style, columns int) {
 	}
 	fmt.Fprintln(t, "  MAP\tTYPE\tKEY\tVALUE\tENTRIES\tFLAGS")
 	for _, m := range o.Maps {
-		fmt.Fprintf(t, "  %s\t%s\t%d\t%d\t%d\t%s\n", printable(m.Name), m.Type, m.KeySize, m.ValueSize, m.MaxEntries, dash(strings.Join(m.Flags, ",")))
+		fmt.Fprintf(t, "  %s\t%s\t%d\t%d\t%d\t%s\n", node.Printable(m.Name), m.Type, m.KeySize, m.ValueSize, m.MaxEntries, dash(strings.Join(m.Flags, ",")))
 	}
 	t.Flush()
 }
@@ -133,9 +147,9 @@ func writeCalls(w io.Writer, what string, names []string, s style, columns int) 
 		return
 	}
 	for i, n := range names {
-		names[i] = printable(n)
+		names[i] = node.Printable(n)
 	}
-	text := wrap(printable(what)+" "+strings.Join(names, ", "), "    ", columns)
+	text := wrap(node.Printable(what)+" "+strings.Join(names, ", "), "    ", columns)
 	fmt.Fprintln(w, s.dim(text))
 }
 
@@ -144,14 +158,4 @@ func dash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// printable keeps a module from writing control characters to the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' || r >= 0x202a && r <= 0x202e {
-			return '?'
-		}
-		return r
-	}, s)
 }

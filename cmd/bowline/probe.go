@@ -63,7 +63,7 @@ func (a *app) probeAction(c *cli.Context) error {
 func writeProbe(w io.Writer, r *kernel.ProbeReport, s style, columns int) {
 	switch r.Verdict {
 	case kernel.VerdictOK:
-		fmt.Fprintln(w, s.green("BPF works here."))
+		fmt.Fprintln(w, worksLine(r, s))
 	default:
 		fmt.Fprintf(w, "%s %s\n", s.red("BPF does not work here:"), r.Reason)
 		if r.Get != "" {
@@ -88,6 +88,29 @@ func writeProbe(w io.Writer, r *kernel.ProbeReport, s style, columns int) {
 	for _, g := range r.Groups {
 		writeProbeGroup(w, g, s, columns)
 	}
+}
+
+// worksLine says how much of BPF works, by the hooks.
+func worksLine(r *kernel.ProbeReport, s style) string {
+	yes, all := 0, 0
+	for _, g := range r.Groups {
+		for _, f := range g.Features {
+			if g.ID != "hooks" {
+				break
+			}
+			all++
+			if f.Answer == kernel.ProbeYes {
+				yes++
+			}
+		}
+	}
+	switch {
+	case yes == all:
+		return s.green("BPF works here.")
+	case yes*2 >= all:
+		return s.green(fmt.Sprintf("BPF works here: %d of %d hooks.", yes, all))
+	}
+	return s.yellow(fmt.Sprintf("BPF works here in part: %d of %d hooks.", yes, all))
 }
 
 func kernelLine(k kernel.ProbeKernel) string {

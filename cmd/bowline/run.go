@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -33,7 +34,7 @@ func (a *app) runCommand() *cli.Command {
 			"error, and of the rest only what the options give: no environment, no files.\n" +
 			"Ctrl-C or SIGTERM stops the plugin and detaches what it attached; a second one ends the process at once.",
 		UsageText: "run execsnoop.wasm\n" +
-			"run execsnoop.wasm --timeout 10s -- --name bash\n" +
+			"run execsnoop.wasm --timeout 10s -- --comm bash\n" +
 			"run tool.wasm --dir /etc --dir /var/log/tool:/log:rw --env LANG --env MODE=fast\n" +
 			"run - < plugin.wasm",
 		Flags: []cli.Flag{
@@ -41,7 +42,8 @@ func (a *app) runCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "dir", Usage: "give the plugin a directory, `HOST[:GUEST][:rw]`; read-only without :rw; repeatable"},
 			&cli.StringFlag{Name: "timeout", Usage: "stop the plugin after `DURATION`, such as 10s or 1m30s, and exit with 124"},
 			&cli.StringFlag{Name: "engine", Usage: "run on `ENGINE` (in this build: " + strings.Join(node.Engines(), ", ") + ")"},
-			&cli.StringFlag{Name: "memory", Usage: "let the plugin's memory grow to at most `SIZE`, such as 64M or 1G"},
+			&cli.StringFlag{Name: "memory", Usage: "let the plugin's memory grow to at most `SIZE`, such as 64M or 1G; 256M unless given"},
+			&cli.StringFlag{Name: "map-memory", Usage: "let the plugin's BPF maps take at most `SIZE` of kernel memory; 128M unless given"},
 			&cli.StringFlag{Name: "cache", Usage: "keep compiled modules in `DIR`; \"off\" keeps none"},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "tell on standard error what happens, with the whole log of the verifier"},
 		},
@@ -70,6 +72,9 @@ func (a *app) runAction(c *cli.Context) error {
 	if err != nil {
 		a.complain(runError(opts.File, err))
 	}
+	if err := out.failure(); err != nil {
+		return outputError(err) // whatever the plugin made of it: what it printed is not there
+	}
 	if code != node.ExitOK {
 		return exitCode(code)
 	}
@@ -80,11 +85,11 @@ func (a *app) runAction(c *cli.Context) error {
 // is worth a third of the process's memory.
 const settled = 500 * time.Millisecond
 
-// onSignal makes the first SIGINT or SIGTERM cancel the run and the second one end the process. The result ends that.
+// onSignal makes the first SIGINT, SIGTERM or SIGQUIT cancel the run and the second one end the process. The result ends that.
 func onSignal(cancel context.CancelCauseFunc) (stop func()) {
 	signals := make(chan os.Signal, 2)
 	done := make(chan struct{})
-	signal.Notify(signals, unix.SIGINT, unix.SIGTERM)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT)
 	go func() {
 		for n := 0; ; n++ {
 			select {
@@ -104,20 +109,35 @@ func onSignal(cancel context.CancelCauseFunc) (stop func()) {
 	}
 }
 
-// pipeWriter ends the run when nobody reads the plugin's output any more, as in "| head".
+// pipeWriter ends the run when nobody reads the plugin's output any more, as in "| head". Of all other errors it
+// remembers the first, because not every plugin looks at them.
 type pipeWriter struct {
-	file   *os.File
+	file   io.Writer
 	cancel context.CancelCauseFunc
 	broken atomic.Bool
+	failed atomic.Pointer[error]
 }
 
 // Write writes to the file.
 func (w *pipeWriter) Write(b []byte) (int, error) {
 	n, err := w.file.Write(b)
-	if errors.Is(err, unix.EPIPE) && !w.broken.Swap(true) {
-		w.cancel(fmt.Errorf("nobody reads the output: %w", context.Canceled))
+	switch {
+	case errors.Is(err, unix.EPIPE):
+		if !w.broken.Swap(true) {
+			w.cancel(fmt.Errorf("nobody reads the output: %w", context.Canceled))
+		}
+	case err != nil:
+		w.failed.CompareAndSwap(nil, &err)
 	}
 	return n, err
+}
+
+// failure is the first error of a write, nil if all went well.
+func (w *pipeWriter) failure() error {
+	if err := w.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // runOptions turns the command line into what node wants.
@@ -127,10 +147,10 @@ func (a *app) runOptions(c *cli.Context) (node.RunOptions, error) {
 	if i := slices.Index(args, "--"); i >= 0 {
 		args, o.Args = args[:i], args[i+1:]
 	}
-	switch len(args) {
-	case 0:
+	switch {
+	case len(args) == 0, args[0] == "":
 		return o, usagef("run: no file named; name a .wasm file: %s run FILE.wasm", appName)
-	case 1:
+	case len(args) == 1:
 		o.File = args[0]
 	default:
 		return o, usagef("run: one file at a time, got %q as well; put the plugin's own arguments after \"--\"", args[1])
@@ -148,9 +168,11 @@ func (a *app) runOptions(c *cli.Context) (node.RunOptions, error) {
 			return o, usagef("run: --timeout %q is no duration; write a number with its unit, such as 10s or 1m30s", s)
 		}
 	}
-	if s := c.String("memory"); c.IsSet("memory") {
-		if o.MemoryLimit, err = parseSize(s); err != nil {
-			return o, usagef("run: --memory %q: %v; write a size from 64K to 4G, such as 64M", s, err)
+	for name, limit := range map[string]*uint64{"memory": &o.MemoryLimit, "map-memory": &o.MapMemory} {
+		if s := c.String(name); c.IsSet(name) {
+			if *limit, err = parseSize(s); err != nil {
+				return o, usagef("run: --%s %q: %v; write a size from 64K to 4G, such as 64M", name, s, err)
+			}
 		}
 	}
 	return o, checkEngine(o.Engine)
@@ -200,8 +222,11 @@ func directories(list []string) ([]engine.Dir, error) {
 			return nil, usagef("run: --dir %q is no directory; write --dir HOST, HOST:GUEST or HOST:GUEST:rw", d)
 		}
 		dir.Host, dir.Guest = parts[0], parts[len(parts)-1]
-		if info, err := os.Stat(dir.Host); err != nil || !info.IsDir() {
+		switch info, err := os.Stat(dir.Host); {
+		case errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir():
 			return nil, fmt.Errorf("run: --dir %s: there is no such directory; name one that exists", dir.Host)
+		case err != nil:
+			return nil, fmt.Errorf("run: --dir: %w", err)
 		}
 		dirs = append(dirs, dir)
 	}
@@ -226,12 +251,26 @@ func parseSize(s string) (uint64, error) {
 	return n << shift, nil
 }
 
+// sizeOption writes a number of bytes as parseSize reads it, in the largest unit that is exact.
+func sizeOption(n uint64) string {
+	unit := 0
+	for ; unit < 3 && n != 0 && n%1024 == 0; unit++ {
+		n /= 1024
+	}
+	return fmt.Sprint(n, []string{"", "K", "M", "G"}[unit])
+}
+
 // runError says what was tried, and what to do where the error does not.
 func runError(file string, err error) error {
 	for _, kind := range []error{wasmfile.ErrNotWasm, wasmfile.ErrComponent, wasmfile.ErrMalformed} {
 		if inner := innermost(err, kind); inner != nil {
 			err = inner
 		}
+	}
+	var memory *engine.MemoryError
+	if errors.As(err, &memory) {
+		err = fmt.Errorf("needs %s of memory, the limit is %s; use --memory %s or more",
+			size(memory.Need), size(memory.Limit), sizeOption(memory.Need))
 	}
 	tried := "run " + file + ": "
 	text := strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", "; "), tried)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,6 +44,10 @@ func width(f *os.File) int {
 
 // size writes a number of bytes for people.
 func size(n uint64) string {
+	return strings.Replace(sizeText(n), ".0 ", " ", 1)
+}
+
+func sizeText(n uint64) string {
 	switch {
 	case n < 1<<10:
 		return fmt.Sprintf("%d B", n)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	goruntime "runtime"
 	"runtime/debug"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -19,6 +18,7 @@ var release string
 
 // versionInfo is the JSON form of "bowline version".
 type versionInfo struct {
+	// Version is "unknown" if neither the linker nor Go recorded one.
 	Version string `json:"version"`
 	// Commit is the git revision, with "+dirty" if there were changes; empty if it was not recorded.
 	Commit  string          `json:"commit"`
@@ -29,7 +29,8 @@ type versionInfo struct {
 }
 
 type engineVersion struct {
-	Name    string `json:"name"`
+	Name string `json:"name"`
+	// Version is what the engine says of itself.
 	Version string `json:"version"`
 }
 
@@ -38,7 +39,7 @@ func (a *app) versionCommand() *cli.Command {
 		Name:        "version",
 		Usage:       "say what this build is",
 		ArgsUsage:   "[-o json]",
-		Description: "Prints version, commit, Go version, platform and the Wasm engines of this build.",
+		Description: "Prints version, commit, Go version, platform and the Wasm engines of this build, each with the version that it says of itself.",
 		UsageText:   "version\nversion -o json",
 		Flags:       []cli.Flag{outputFlag()},
 		Action:      a.versionAction,
@@ -57,23 +58,25 @@ func (a *app) versionAction(c *cli.Context) error {
 	if asJSON {
 		return a.writeJSON(v)
 	}
+	return a.write(versionText(v))
+}
+
+func versionText(v versionInfo) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %s", appName, v.Version)
-	if v.Commit != "" {
-		fmt.Fprintf(&b, " (%s)", v.Commit)
+	number := v.Version
+	if number == unknownVersion {
+		number = "version unknown"
 	}
-	fmt.Fprintf(&b, "\n%s %s/%s\n", v.Go, v.OS, v.Arch)
+	fmt.Fprintf(&b, "%s %s (commit %s)\n", appName, number, cmp.Or(v.Commit, "unknown"))
+	fmt.Fprintf(&b, "%s %s/%s\n", v.Go, v.OS, v.Arch)
 	for _, e := range v.Engines {
 		fmt.Fprintf(&b, "engine %s %s\n", e.Name, e.Version)
 	}
-	return a.write(b.Bytes())
+	return b.Bytes()
 }
 
-// engineModules says which Go module an engine comes from.
-var engineModules = map[string]string{
-	"wazero":   "github.com/tetratelabs/wazero",
-	"wasmtime": "github.com/bytecodealliance/wasmtime-go/",
-}
+// unknownVersion is what the Makefile gives outside a git tree, too.
+const unknownVersion = "unknown"
 
 func readVersion() versionInfo {
 	v := versionInfo{Version: release, Go: goruntime.Version(), OS: goruntime.GOOS, Arch: goruntime.GOARCH}
@@ -84,7 +87,9 @@ func readVersion() versionInfo {
 	if v.Version == "" {
 		v.Version = info.Main.Version
 	}
-	v.Version = strings.Trim(cmp.Or(v.Version, "devel"), "()")
+	if v.Version == "" || v.Version == "(devel)" {
+		v.Version = unknownVersion
+	}
 	dirty := ""
 	for _, s := range info.Settings {
 		switch {
@@ -98,13 +103,7 @@ func readVersion() versionInfo {
 		v.Commit += dirty
 	}
 	for _, name := range node.Engines() {
-		e := engineVersion{Name: name, Version: "unknown"}
-		for _, d := range info.Deps {
-			if strings.HasPrefix(d.Path+"/", engineModules[name]) {
-				e.Version = d.Version
-			}
-		}
-		v.Engines = append(v.Engines, e)
+		v.Engines = append(v.Engines, engineVersion{name, node.EngineVersion(name)})
 	}
 	return v
 }

@@ -50,8 +50,20 @@ func probePMU(pmu, feature, config string) error {
 // the kernel's own tests call, and takes it away again. Requires at least Linux 5.5 (arm64: 6.4) and CAP_BPF, CAP_PERFMON.
 func Trampolines() error { return trampolines() }
 
-const trampolineNeed = "a kernel that allows them: CONFIG_FUNCTION_TRACER with CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, " +
-	"Linux 5.5 (arm64: 6.4)"
+// trampolineNeed says what kernel would do, when this one refuses trampolines with err. root tells that it was asked
+// with CAP_SYS_ADMIN.
+func trampolineNeed(err error, root bool) string {
+	switch {
+	case errors.Is(err, ErrUnsupported):
+		return "a kernel built with CONFIG_DEBUG_INFO_BTF"
+	case errors.Is(err, unix.EPERM) && root:
+		return "a kernel whose policy allows BPF trampolines (this one refuses them even to root)"
+	case errors.Is(err, unix.EPERM):
+		return "a kernel whose policy allows BPF trampolines"
+	}
+	return "a kernel that allows BPF trampolines: CONFIG_FUNCTION_TRACER with CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, " +
+		"Linux 5.5 (arm64: 6.4)"
+}
 
 var trampolines = sync.OnceValue(func() error {
 	const what = "BPF trampolines (fentry, fexit, fmod_ret, lsm)"
@@ -63,7 +75,7 @@ var trampolines = sync.OnceValue(func() error {
 		return &Denied{What: "probe for " + what, Capability: c.String()}
 	}
 	if err := BTF(); err != nil {
-		return &Missing{Feature: what, Need: "a kernel built with CONFIG_DEBUG_INFO_BTF", Cause: err}
+		return &Missing{Feature: what, Need: trampolineNeed(err, false), Cause: err}
 	}
 	for _, fn := range []string{"bpf_fentry_test1", "vfs_read"} {
 		err = tryTrampoline(fn)
@@ -74,10 +86,7 @@ var trampolines = sync.OnceValue(func() error {
 			break
 		}
 	}
-	need := trampolineNeed
-	if errors.Is(err, unix.EPERM) {
-		need = "a kernel whose policy allows them (this one refuses them even to root)"
-	}
+	need := trampolineNeed(err, caps.Has(CapSysAdmin) && InitialUserNamespace())
 	return &Missing{Feature: what, Need: need + "; use tp_btf, tracepoint or raw_tracepoint instead", Cause: rootCause(err)}
 })
 

@@ -1,8 +1,10 @@
 package kernel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -10,7 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errTrampoline is the answer of a test that depends on BPF trampolines, which this kernel refuses.
+// errTrampoline is the answer of a test that depends on BPF trampolines, which this kernel refuses. It comes with the
+// [Missing] of [Trampolines].
 var errTrampoline = errors.New("needs a BPF trampoline, which this kernel refuses")
 
 // errUntried is the answer of a test that could not be made, which says nothing about the feature.
@@ -35,11 +38,15 @@ func (h *probeHost) explain(t probeTest, err error) (answer ProbeAnswer, why, ge
 	case errors.Is(err, errUntried) && h.missing(t.caps) == "":
 		return ProbeUnknown, err.Error(), "run as root to know"
 	case errors.As(err, &denied):
-		if missing := h.missing(t.caps); missing != "" {
+		missing := cmp.Or(h.missing(t.caps), denied.Capability)
+		if missing != "" && !strings.Contains(missing, ", or ") { // a way without the capability is in the text
 			return ProbeDenied, "needs " + missing, h.grantHint(missing)
 		}
 		return ProbeDenied, oneLine(err.Error()), "run as root"
-	case errors.As(err, &missing):
+	case errors.Is(err, errTrampoline) && errors.As(err, &missing) && !h.maybeAdmin(missing.Cause):
+		why = fmt.Sprintf("%s (%s)", errTrampoline, errnoText(missing.Cause))
+		return ProbeNo, why, trampolineNeed(missing.Cause, h.administrator())
+	case errors.As(err, &missing) && !h.maybeAdmin(missing.Cause):
 		why = "this kernel does not have it"
 		if missing.Cause != nil {
 			why = "this kernel refuses it (" + errnoText(missing.Cause) + ")"
@@ -50,11 +57,12 @@ func (h *probeHost) explain(t probeTest, err error) (answer ProbeAnswer, why, ge
 		if missing := h.missing(t.caps); missing != "" {
 			return ProbeDenied, "needs " + missing, h.grantHint(missing)
 		}
+		if h.maybeAdmin(err) {
+			return ProbeDenied, "refused (" + errnoText(err) + "); CAP_SYS_ADMIN may be missing", h.grantHint(CapSysAdmin.String())
+		}
 		return ProbeNo, "the kernel refuses it whatever the privileges (" + errnoText(err) + ")", h.refusalHint()
 	}
 	switch {
-	case errors.Is(err, errTrampoline):
-		return ProbeNo, err.Error(), "another kernel; tp_btf and tracepoints do without"
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL), errors.Is(err, unix.EOPNOTSUPP),
 		errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENODEV), errors.Is(err, unix.EAFNOSUPPORT),
 		errors.Is(err, unix.ENOSYS), errors.Is(err, unix.E2BIG), errors.Is(err, errno524):
@@ -132,6 +140,8 @@ func (h *probeHost) verdict(err error) (v ProbeVerdict, reason, get string) {
 		return VerdictUnusable, "the kernel has no bpf() system call", "a kernel built with CONFIG_BPF_SYSCALL=y"
 	case missing != "" && (err == nil || isDenied(err)):
 		return VerdictDenied, "this process has no " + missing, h.grantHint(missing)
+	case h.maybeAdmin(err):
+		return VerdictDenied, "bpf() is refused, CAP_SYS_ADMIN may be missing: " + oneLine(err.Error()), h.grantHint(CapSysAdmin.String())
 	case isDenied(err):
 		return VerdictUnusable, "bpf() is refused whatever the privileges: " + oneLine(err.Error()), h.refusalHint()
 	}
@@ -160,12 +170,20 @@ func (h *probeHost) missing(caps []Cap) string {
 	return strings.Join(out, " and ")
 }
 
+// administrator tells whether this process holds CAP_SYS_ADMIN where it counts.
+func (h *probeHost) administrator() bool { return h.initialUserNS && h.caps.Has(CapSysAdmin) }
+
+// maybeAdmin tells whether a refusal may be for want of CAP_SYS_ADMIN. Only who holds it knows that the kernel refuses
+// something to everybody.
+func (h *probeHost) maybeAdmin(err error) bool { return isDenied(err) && !h.administrator() }
+
 // grantHint says how to get capabilities.
 func (h *probeHost) grantHint(caps string) string {
 	if !h.initialUserNS {
 		return "run outside the user namespace (BPF needs capabilities of the initial one)"
 	}
-	list := strings.ToLower(strings.ReplaceAll(caps, " and ", ","))
+	// setcap replaces what the file has.
+	list := strings.ToLower(strings.Join(append(slices.Clone(h.privileges.Held), strings.Split(caps, " and ")...), ","))
 	return "run as root, or once: sudo setcap " + list + "+ep $(command -v bowline)"
 }
 

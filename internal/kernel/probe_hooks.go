@@ -186,8 +186,8 @@ func tryLSM() error {
 	if err := BPFLSM(); errors.Is(err, ErrUnsupported) {
 		return err
 	}
-	if errors.Is(Trampolines(), ErrUnsupported) {
-		return errTrampoline
+	if err := Trampolines(); errors.Is(err, ErrUnsupported) {
+		return fmt.Errorf("%w: %w", errTrampoline, err)
 	}
 	return tryLoad(&ebpf.ProgramSpec{Type: ebpf.LSM, AttachType: ebpf.AttachLSMMac, AttachTo: "file_mprotect"})
 }

@@ -3,6 +3,7 @@ package kernel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -51,6 +52,8 @@ func TestProbeWithoutTimeAsksNothing(t *testing.T) {
 
 func TestProbeExplains(t *testing.T) {
 	root := CapSet(1<<CapSysAdmin | 1<<CapNetAdmin | 1<<CapBPF | 1<<CapPerfmon)
+	few := CapSet(1<<CapBPF | 1<<CapPerfmon)
+	noTrampoline := fmt.Errorf("%w: %w", errTrampoline, &Missing{Feature: "trampolines", Cause: unix.EPERM})
 	config := &Config{values: map[string]string{"CONFIG_A": "y"}}
 	cases := map[string]struct {
 		version Version
@@ -65,6 +68,10 @@ func TestProbeExplains(t *testing.T) {
 		"no privilege":  {Version{6, 1, 0}, 0, probeTest{caps: capsTrace}, unix.EPERM, ProbeDenied, "needs CAP_BPF and CAP_PERFMON"},
 		"before 5.8":    {Version{5, 4, 0}, 0, probeTest{caps: capsTrace}, unix.EPERM, ProbeDenied, "needs CAP_SYS_ADMIN"},
 		"refused":       {Version{6, 1, 0}, root, probeTest{caps: capsTrace}, unix.EPERM, ProbeNo, "the kernel refuses it whatever the privileges (EPERM)"},
+		"administrator": {Version{6, 1, 0}, few, probeTest{caps: capsTrace}, unix.EPERM, ProbeDenied, "refused (EPERM); CAP_SYS_ADMIN may be missing"},
+		"trampoline":    {Version{6, 1, 0}, root, probeTest{caps: capsTrace}, noTrampoline, ProbeNo, "needs a BPF trampoline, which this kernel refuses (EPERM)"},
+		"not known":     {Version{6, 1, 0}, few, probeTest{caps: capsTrace}, noTrampoline, ProbeDenied, "refused (EPERM); CAP_SYS_ADMIN may be missing"},
+		"named":         {Version{6, 1, 0}, few, probeTest{caps: capsTrace}, &Denied{What: "uprobe", Capability: "CAP_SYS_ADMIN"}, ProbeDenied, "needs CAP_SYS_ADMIN"},
 		"not there":     {Version{6, 1, 0}, root, probeTest{}, ebpf.ErrNotSupported, ProbeNo, "this kernel does not have it (not supported)"},
 		"something new": {Version{6, 1, 0}, root, probeTest{}, errors.New("odd\nmore"), ProbeUnknown, "odd"},
 	}
@@ -76,6 +83,39 @@ func TestProbeExplains(t *testing.T) {
 				t.Errorf("got %s, %q, want %s, %q", answer, why, c.answer, c.why)
 			}
 		})
+	}
+}
+
+func TestProbeAdvises(t *testing.T) {
+	noTrampoline := fmt.Errorf("%w: %w", errTrampoline, &Missing{Feature: "trampolines", Cause: unix.EPERM})
+	cases := map[string]struct {
+		caps CapSet
+		held []string
+		err  error
+		want string
+	}{
+		"policy": {1 << CapSysAdmin, nil, noTrampoline, "a kernel whose policy allows BPF trampolines (this one refuses them even to root)"},
+		"setcap keeps what the file has": {1<<CapBPF | 1<<CapPerfmon, []string{"CAP_BPF", "CAP_PERFMON"}, unix.EACCES,
+			"run as root, or once: sudo setcap cap_bpf,cap_perfmon,cap_sys_admin+ep $(command -v bowline)"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			h := &probeHost{version: Version{6, 1, 0}, caps: c.caps, initialUserNS: true, privileges: ProbePrivileges{Held: c.held}}
+			if _, _, get := h.explain(probeTest{caps: capsTrace}, c.err); get != c.want {
+				t.Errorf("got %q, want %q", get, c.want)
+			}
+		})
+	}
+}
+
+func TestProbeVerdictBlamesTheKernelOnlyAsRoot(t *testing.T) {
+	for caps, want := range map[CapSet]ProbeVerdict{
+		1<<CapBPF | 1<<CapPerfmon: VerdictDenied, 1 << CapSysAdmin: VerdictUnusable, 0: VerdictDenied,
+	} {
+		h := &probeHost{version: Version{6, 1, 0}, caps: caps, initialUserNS: true}
+		if got, reason, get := h.verdict(unix.EPERM); got != want || reason == "" || get == "" {
+			t.Errorf("capabilities %x: got %s, %q, %q, want %s", caps, got, reason, get, want)
+		}
 	}
 }
 

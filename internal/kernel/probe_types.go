@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -27,8 +28,8 @@ func programTests() probeSet {
 
 // afterTrampoline names the reason when a type that needs trampolines is refused.
 func afterTrampoline(err error) error {
-	if err != nil && errors.Is(Trampolines(), ErrUnsupported) {
-		return errTrampoline
+	if no := Trampolines(); err != nil && errors.Is(no, ErrUnsupported) {
+		return fmt.Errorf("%w: %w", errTrampoline, no)
 	}
 	return err
 }

@@ -28,6 +28,17 @@ type ExitError struct {
 // Error says the code.
 func (e *ExitError) Error() string { return fmt.Sprintf("exit status %d", e.Code) }
 
+// MemoryError is how Instantiate refuses a module whose initial memory is above
+// the limit. Both are in bytes.
+type MemoryError struct {
+	Need, Limit uint64
+}
+
+// Error says both numbers.
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("the module starts with %d bytes of memory, the limit is %d", e.Need, e.Limit)
+}
+
 // Trap is how a guest's own fault ends a call.
 type Trap struct {
 	// Reason is one of the Trap constants below, or the engine's words.

@@ -283,7 +283,7 @@ func TestInstantiateErrors(t *testing.T) {
 		`(module (import "m" "mem" (memory 1)))`:                                    `import m.mem is a memory`,
 		`(module (import "m" "g" (global i32)))`:                                    `import m.g is a global`,
 		`(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))))`: `the instance gets no WASI`,
-		`(module (memory 3))`:                                                       `starts with 196608 bytes of memory and the limit is 131072`,
+		`(module (memory 3))`:                                                       `starts with 196608 bytes of memory, the limit is 131072`,
 		`(module (table 2000000 funcref))`:                                          `table`,
 		`(module (memory 1) (data (i32.const 65535) "ab"))`:                         `out of bounds memory access`,
 	} {

@@ -86,8 +86,8 @@ func (m *Module) Close() error {
 }
 
 // Instantiate makes an instance and runs its start function; it is the caller's
-// to close. Errors: an import that cfg does not answer, an initial memory above
-// the limit, arguments that are not valid for WASI, a directory that cannot be
+// to close. Errors: an import that cfg does not answer, [engine.MemoryError],
+// arguments that are not valid for WASI, a directory that cannot be
 // opened, and those of [engine.Instance.Call] for the start function.
 func (m *Module) Instantiate(ctx context.Context, cfg engine.InstanceConfig) (engine.Instance, error) {
 	limit := cfg.MemoryLimit
@@ -95,8 +95,7 @@ func (m *Module) Instantiate(ctx context.Context, cfg engine.InstanceConfig) (en
 		limit = 1<<32 - pageSize
 	}
 	if need := m.names.memoryMin * pageSize; need > limit {
-		return nil, fmt.Errorf("instantiate: the module starts with %d bytes of memory and the limit is %d; "+
-			"raise the limit, or link the plugin with a smaller initial memory", need, limit)
+		return nil, fmt.Errorf("instantiate: %w", &engine.MemoryError{Need: need, Limit: limit})
 	}
 	in, err := m.start(ctx, cfg, limit)
 	if err != nil {

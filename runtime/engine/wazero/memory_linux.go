@@ -7,6 +7,8 @@ import (
 
 	"github.com/tetratelabs/wazero/experimental"
 	"golang.org/x/sys/unix"
+
+	"github.com/bowline-edge/bowline/runtime/engine"
 )
 
 const (
@@ -21,8 +23,8 @@ const (
 // as the memory grows, so that its base never moves. It is both the allocator
 // that wazero asks and the memory that it gets.
 type memory struct {
-	asked  uint64 // the limit as it was given
-	limit  uint64 // bytes that the guest may have at most
+	asked  uint64 // the limit as it was given, or what the host has for it
+	limit  uint64 // bytes that the guest may have at most, whole pages
 	max    uint64 // bytes that the module may ever ask for
 	region []byte // the reservation, accessible in its first len(view) bytes
 	view   []byte
@@ -41,12 +43,10 @@ func newMemory(limit uint64) *memory {
 	if limit == 0 {
 		limit = defaultLimit
 	}
-	m := &memory{asked: limit}
 	if math.MaxInt == math.MaxInt32 {
 		limit = min(limit, limit32)
 	}
-	m.limit = limit &^ (pageSize - 1)
-	return m
+	return &memory{asked: limit, limit: limit &^ (pageSize - 1)}
 }
 
 // Allocate is called once, before the first Reallocate.
@@ -80,7 +80,7 @@ func (m *memory) Reallocate(size uint64) []byte {
 // reserve takes address space up to the limit, or as much as there is.
 func (m *memory) reserve(initial uint64) error {
 	if initial > m.limit {
-		return fmt.Errorf("the module starts with %d bytes of memory, its limit is %d: raise the memory limit", initial, m.asked)
+		return &engine.MemoryError{Need: initial, Limit: m.asked}
 	}
 	size := min(m.max, m.limit)
 	if size == 0 {

@@ -51,8 +51,8 @@ func TestMemoryLimits(t *testing.T) {
 		{"default", 0, 1 << 32, pageSize, ""},
 		{"no page at all", 0, 0, 0, ""},
 		{"empty at first", 0, 1 << 32, 0, ""},
-		{"over the limit", pageSize, 1 << 32, 2 * pageSize, "its limit is 65536"},
-		{"limit below a page", 1000, 1 << 32, pageSize, "its limit is 1000"},
+		{"over the limit", pageSize, 1 << 32, 2 * pageSize, "the limit is 65536"},
+		{"limit below a page", 1000, 1 << 32, pageSize, "the limit is 1000"},
 		{"beyond every limit", math.MaxUint64, 1 << 32, pageSize, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

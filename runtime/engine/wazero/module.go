@@ -124,7 +124,8 @@ func (m *module) bind(cfg engine.InstanceConfig) ([]func(context.Context, engine
 	return funcs, nil
 }
 
-// Instantiate makes an instance and runs the start function.
+// Instantiate makes an instance and runs the start function. An initial memory
+// above the limit is an [engine.MemoryError].
 func (m *module) Instantiate(ctx context.Context, cfg engine.InstanceConfig) (engine.Instance, error) {
 	funcs, err := m.bind(cfg)
 	if err != nil {
