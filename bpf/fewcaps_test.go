@@ -185,25 +185,7 @@ func loadAsOrdinaryUser(t *testing.T, program string) (*Object, *Program) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(bytes.NewReader(object))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range s.Programs() {
-		if err := s.SetLoad(p.Name, p.Name == program); err != nil {
-			t.Fatal(err)
-		}
-	}
-	o, err := s.Load(LoadOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := o.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	p, err := o.Program(program)
+	o, p, err := loadBytes(t, object, program)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,13 @@ func loadOne(t *testing.T, file, program string) (*Object, *Program, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(bytes.NewReader(b))
+	return loadBytes(t, b, program)
+}
+
+// loadBytes loads one program of an object file that was read already.
+func loadBytes(t *testing.T, object []byte, program string) (*Object, *Program, error) {
+	t.Helper()
+	s, err := Open(bytes.NewReader(object))
 	if err != nil {
 		t.Fatal(err)
 	}

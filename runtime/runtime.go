@@ -77,9 +77,6 @@ type Module struct {
 	runs      sync.WaitGroup
 }
 
-// Name is what Load was given.
-func (m *Module) Name() string { return m.name }
-
 // Load checks a module, resolves its imports, and compiles it. The caller
 // closes the Module. Errors: [engine.ErrInvalid] (with what the bytes are
 // instead), [ErrImport] for an import that nobody provides.
