@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"runtime/engine/wazero":   {"runtime/engine", "internal/wasmfile"},
 	"runtime/engine/wasmtime": {"runtime/engine", "internal/wasmfile"},
 	"runtime/preempt":         {"internal/wasmfile", "runtime/engine"},
+	"wasi-ebpf/abi":           {},
 	"wasi-ebpf/conformance":   {"runtime/engine"},
 	"bench":                   {"..."},
 	"bench/native":            {},
