@@ -2,6 +2,7 @@ package abi
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -86,6 +87,24 @@ func TestNamesOfFields(t *testing.T) {
 	for in, want := range map[string]string{"KeySize": "key_size", "OnlineCPUs": "online_cpus", "MAC": "mac", "ProgramID": "program_id", "JITedSize": "jited_size"} {
 		if got := snake(in); got != want {
 			t.Errorf("snake(%s) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestHooksReadKnownFields(t *testing.T) {
+	fields := map[string]bool{}
+	for _, s := range Structs() {
+		if s.Name == "target" {
+			for _, f := range s.Fields {
+				fields[f.Name] = true
+			}
+		}
+	}
+	for _, h := range Hooks() {
+		for _, f := range h.Fields {
+			if !fields[strings.TrimSuffix(f, "!")] {
+				t.Errorf("hook %s reads %q, which no target has", h.Name, f)
+			}
 		}
 	}
 }
