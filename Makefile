@@ -8,7 +8,7 @@ EXEC    := $(if $(SUDO),-exec "$(SUDO)",)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.release=$(VERSION)
 
-.PHONY: help setup build demo test bench guests lint fuzz clean
+.PHONY: help setup build demo test bench guests generate lint fuzz clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -36,6 +36,9 @@ bench: build ## measure, beside a native Go program on the same BPF objects
 guests: ## rebuild all .wasm and .bpf.o files bit for bit (installs clang-14)
 	@./.ci/setup guests
 	$(MAKE) -B -f guests.mk guest-tools guests
+
+generate: setup ## write the C header and the tables of the specification anew from wasi-ebpf/abi
+	$(GO) run ./wasi-ebpf/abi/gen
 
 lint: setup ## gofmt, go vet for every platform, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }

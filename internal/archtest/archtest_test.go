@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"runtime/engine/wasmtime": {"runtime/engine", "internal/wasmfile"},
 	"runtime/preempt":         {"internal/wasmfile", "runtime/engine"},
 	"wasi-ebpf/abi":           {},
+	"wasi-ebpf/abi/gen":       {"wasi-ebpf/abi"},
 	"wasi-ebpf/conformance":   {"runtime/engine"},
 	"bench":                   {"..."},
 	"bench/native":            {},
