@@ -80,9 +80,10 @@ func (h Hook) info() (hookInfo, bool) {
 
 // attach puts a program where its section name and the target say. The caller owns the link.
 func attach(p *Program, t Target) (*Link, error) {
-	if p == nil || p.prog == nil || p.prog.FD() < 0 {
+	if !p.enter() {
 		return nil, fmt.Errorf("attach: program: %w", os.ErrClosed)
 	}
+	defer p.leave()
 	info, ok := p.hook.info()
 	if !ok {
 		return nil, fmt.Errorf("attach %s: %w: its section %q does not say to what; name it for example \"xdp\" or "+
@@ -91,7 +92,11 @@ func attach(p *Program, t Target) (*Link, error) {
 	var l *Link
 	err := checkTarget(t)
 	if err == nil {
-		l, err = info.attach(p, t)
+		var release func()
+		if release, err = t.hold(); err == nil {
+			l, err = info.attach(p, t)
+			release()
+		}
 	}
 	if err != nil {
 		to := t.describe(p)
@@ -100,8 +105,7 @@ func attach(p *Program, t Target) (*Link, error) {
 		}
 		return nil, fmt.Errorf("attach %s%s: %w", p.hook, to, p.explain(err))
 	}
-	l.prog, l.hook = p, p.hook
-	return l, nil
+	return l.of(p), nil
 }
 
 // checkTarget refuses numbers that no hook has a use for.

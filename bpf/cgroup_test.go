@@ -140,7 +140,7 @@ func TestCgroupProgramsRunWithoutLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.prog, l.hook, l.target = p, p.hook, group
+	l.of(p).target = group
 	kerneltest.InCgroup(t, group, func() { checkRuns(t, l, connection(t)) })
 }
 

@@ -8,3 +8,6 @@ const (
 	nativeData = elf.ELFDATA2LSB
 	targetName = "bpfel"
 )
+
+// sourceRegister is the source register of an instruction, from its byte of registers.
+func sourceRegister(regs byte) byte { return regs >> 4 }

@@ -1,6 +1,9 @@
 package bpf
 
 import (
+	"fmt"
+	"io"
+
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 )
@@ -21,4 +24,24 @@ func attachIter(p *Program, t Target) (*Link, error) {
 		return nil, err
 	}
 	return newLink(l, p.attachTo), nil
+}
+
+// OpenIter runs an iterator once: its output is what the program writes. The caller closes the reader; after the Link is closed
+// the reader goes on. The error matches [ErrType] for every hook but iter.
+func (l *Link) OpenIter() (io.ReadCloser, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return nil, fmt.Errorf("open iterator %s: %w", l.name(), errLinkClosed)
+	}
+	if len(l.raw) == 1 {
+		if it, ok := l.raw[0].(*link.Iter); ok {
+			r, err := it.Open()
+			if err != nil {
+				return nil, fmt.Errorf("open iterator %s: %w", l.name(), err)
+			}
+			return r, nil
+		}
+	}
+	return nil, fmt.Errorf("open iterator %s: %w: it is a program for %s", l.name(), ErrType, l.hook)
 }

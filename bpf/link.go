@@ -3,10 +3,9 @@ package bpf
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
@@ -14,8 +13,10 @@ import (
 
 // Link is a program attached to a hook. Unless it is pinned, it ends with Close or with the process; ways of attaching that the
 // kernel has no link for (Mode "clsact" and "attach") end only with Close.
+//
+// All methods may be used from several goroutines at once, also while the Link is being closed.
 type Link struct {
-	prog   *Program
+	prog   atomic.Pointer[Program] // nil for a link whose program was loaded by somebody else
 	hook   Hook
 	target string
 	mode   string
@@ -30,8 +31,23 @@ type Link struct {
 	closed bool
 }
 
-// Program is the attached program.
-func (l *Link) Program() *Program { return l.prog }
+// Program is the attached program. It is nil for a link that was opened from a pin: who attached it has the program.
+func (l *Link) Program() *Program { return l.prog.Load() }
+
+// of notes which program is attached.
+func (l *Link) of(p *Program) *Link {
+	l.prog.Store(p)
+	l.hook = p.hook
+	return l
+}
+
+// name is the name of the attached program, for messages.
+func (l *Link) name() string {
+	if p := l.prog.Load(); p != nil {
+		return p.name
+	}
+	return "(a program of another process)"
+}
 
 // Hook is where the program is attached.
 func (l *Link) Hook() Hook { return l.hook }
@@ -48,7 +64,7 @@ func (l *Link) Note() string { return l.note }
 
 // String describes the link: "xdp count on eth0 (native)".
 func (l *Link) String() string {
-	s := string(l.hook) + " " + l.prog.name
+	s := string(l.hook) + " " + l.name()
 	if l.target != "" {
 		s += " on " + l.target
 	}
@@ -72,26 +88,6 @@ func (l *Link) IDs() []uint32 {
 		}
 	}
 	return ids
-}
-
-// OpenIter runs an iterator once: its output is what the program writes. The caller closes the reader; after the Link is closed
-// the reader goes on. The error matches [ErrType] for every hook but iter.
-func (l *Link) OpenIter() (io.ReadCloser, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return nil, fmt.Errorf("open iterator %s: %w", l.prog.name, errLinkClosed)
-	}
-	if len(l.raw) == 1 {
-		if it, ok := l.raw[0].(*link.Iter); ok {
-			r, err := it.Open()
-			if err != nil {
-				return nil, fmt.Errorf("open iterator %s: %w", l.prog.name, err)
-			}
-			return r, nil
-		}
-	}
-	return nil, fmt.Errorf("open iterator %s: %w: it is a program for %s", l.prog.name, ErrType, l.hook)
 }
 
 // Pin keeps the program attached after Close and after the process, until the file is removed. The path must be in a bpf file
@@ -118,32 +114,9 @@ func (l *Link) Pin(path string) error {
 		return badTarget("pin %s at %s: %s is not in a bpf file system; mount one: mount -t bpf bpf /sys/fs/bpf", l, path, dir)
 	}
 	if err := l.raw[0].Pin(path); err != nil {
-		return fmt.Errorf("pin %s at %s: %w", l, path, l.prog.explain(err))
+		info, _ := l.hook.info()
+		return fmt.Errorf("pin %s at %s: %w", l, path, explain(err, l.hook, info))
 	}
-	return nil
-}
-
-// Update puts another program of the same type in the place of the attached one, without a gap. The error matches
-// [ErrUnsupported] for hooks whose links the kernel cannot update (tracing hooks, netfilter, all that have no link).
-func (l *Link) Update(p *Program) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return fmt.Errorf("update %s: %w", l, errLinkClosed)
-	}
-	if p == nil || p.prog == nil || p.prog.FD() < 0 {
-		return fmt.Errorf("update %s: program: %w", l, os.ErrClosed)
-	}
-	if len(l.raw) != 1 {
-		return fmt.Errorf("update %s: %w", l, &UnsupportedError{Feature: "updating this link", Need: "to be detached and attached again"})
-	}
-	if err := l.raw[0].Update(p.prog); err != nil {
-		if errors.Is(err, link.ErrNotSupported) {
-			err = &UnsupportedError{Feature: "updating this link", Need: "to be detached and attached again", Cause: err}
-		}
-		return fmt.Errorf("update %s to %s: %w", l, p.name, err)
-	}
-	l.prog = p
 	return nil
 }
 
@@ -159,9 +132,7 @@ func (l *Link) Close() error {
 	for i := len(l.raw) - 1; i >= 0; i-- {
 		errs = append(errs, l.raw[i].Close())
 	}
-	for i := len(l.undo) - 1; i >= 0; i-- {
-		errs = append(errs, l.undo[i]())
-	}
+	errs = append(errs, l.release())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("detach %s: %w", l, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -45,6 +46,14 @@ type LoadOptions struct {
 // [unix.Errno].
 func (s *Spec) Load(opts LoadOptions) (*Object, error) {
 	raiseMemlock()
+	for name, t := range s.targets {
+		if t != nil && !s.skip[name] {
+			if !t.enter() {
+				return nil, fmt.Errorf("load program %s: its target program %s: %w", name, t.name, os.ErrClosed)
+			}
+			defer t.leave()
+		}
+	}
 	l := &loader{spec: s, opts: opts, cache: kernelTypes(), obj: &Object{}, maps: make(map[string]*ebpf.Map), progs: make(map[string]*ebpf.Program)}
 	if err := l.run(); err != nil {
 		return nil, errors.Join(outOfFiles(err), l.undo())
@@ -265,6 +274,11 @@ func (l *loader) loadProgram(p *ebpf.ProgramSpec) error {
 
 // newProgram loads one program with the maps that are there.
 func (l *loader) newProgram(p *ebpf.ProgramSpec, opts ebpf.CollectionOptions) (*ebpf.Program, error) {
+	if t := l.spec.targets[p.Name]; t != nil {
+		onto := *p
+		onto.AttachTarget = t.prog
+		p = &onto
+	}
 	coll := &ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{p.Name: l.asLoaded(p)}, Maps: make(map[string]*ebpf.MapSpec), ByteOrder: l.spec.coll.ByteOrder}
 	opts.MapReplacements = l.mapsOf(p.Instructions, coll)
 	c, err := ebpf.NewCollectionWithOptions(coll, opts)

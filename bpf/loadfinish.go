@@ -81,6 +81,7 @@ func (l *loader) fillProgramArrays() error {
 // finish turns what was loaded into the Object.
 func (l *loader) finish() error {
 	o := l.obj
+	o.variables = l.spec.VariableSpecs()
 	slices.Sort(l.order)
 	for _, name := range l.order {
 		m, err := newMap(o, name, l.maps[name])

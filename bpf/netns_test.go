@@ -58,7 +58,7 @@ func TestFlowDissectorRunsWithoutALink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.prog, l.hook = p, p.hook
+	l.of(p)
 	checkRuns(t, l, send)
 }
 

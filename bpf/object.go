@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/cilium/ebpf"
 )
@@ -18,8 +17,10 @@ type Object struct {
 	programs []*Program    // by position in the file
 	maps     []*Map        // by name, without hidden ones
 	counters *lossCounters // nil if nothing is counted
-	unloaded atomic.Bool   // the descriptors are closed
 	memory   uint64        // charged for the maps
+
+	variables []VariableSpec // by name
+	sections  sections
 
 	// mu guards the fields that follow.
 	mu     sync.Mutex
@@ -107,11 +108,11 @@ func (o *Object) Close() error {
 
 // unload closes programs, then maps, newest first.
 func (o *Object) unload() error {
-	o.unloaded.Store(true)
 	var errs []error
 	for _, p := range slices.Backward(o.programs) {
-		errs = append(errs, p.prog.Close())
+		errs = append(errs, p.close())
 	}
+	errs = append(errs, o.sections.close())
 	for _, m := range slices.Backward(o.maps) {
 		errs = append(errs, m.close())
 	}

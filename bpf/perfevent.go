@@ -91,7 +91,7 @@ func (l *Link) addThreads(p *Program, attr unix.PerfEventAttr, t Target) error {
 
 // abandon undoes what a half-made link has.
 func (l *Link) abandon() error {
-	l.prog = &Program{}
+	l.of(&Program{})
 	return l.Close()
 }
 

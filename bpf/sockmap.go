@@ -2,6 +2,7 @@ package bpf
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -65,7 +66,7 @@ func targetMap(p *Program, t Target, what string, types ...ebpf.MapType) (*Map, 
 	m := t.Map
 	if m == nil && t.MapName != "" {
 		var err error
-		if m, err = p.obj.Map(t.MapName); err != nil {
+		if m, err = p.objectMap(t.MapName); err != nil {
 			return nil, badTarget("%w", err)
 		}
 	}
@@ -76,7 +77,11 @@ func targetMap(p *Program, t Target, what string, types ...ebpf.MapType) (*Map, 
 		return m, nil
 	}
 	var found []string
-	for _, c := range p.obj.Maps() {
+	var all []*Map
+	if p.obj != nil {
+		all = p.obj.maps
+	}
+	for _, c := range all {
 		if fits(c) {
 			found = append(found, c.Name())
 			m = c
@@ -89,4 +94,12 @@ func targetMap(p *Program, t Target, what string, types ...ebpf.MapType) (*Map, 
 		return nil, badTarget("no map given and the object has none that is %s", what)
 	}
 	return nil, badTarget("which map? give one of: %s", strings.Join(found, ", "))
+}
+
+// objectMap is a map of the program's object.
+func (p *Program) objectMap(name string) (*Map, error) {
+	if p.obj == nil {
+		return nil, fmt.Errorf("map %q: %w: the program has no object; set Target.Map", short(name), ErrNotFound)
+	}
+	return p.obj.Map(name)
 }

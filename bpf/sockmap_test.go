@@ -65,7 +65,7 @@ func TestSockmapProgramsRun(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					l.prog, l.hook = p, p.hook
+					l.of(p)
 				}
 				from, to := tcpPair(t)
 				member := to

@@ -21,6 +21,7 @@ type Spec struct {
 	order    []string // program names by position in the file
 	skip     map[string]bool
 	position map[string]position
+	targets  map[string]*Program // see SetTargetProgram
 }
 
 // ProgramSpec describes one program of a [Spec].

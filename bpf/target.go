@@ -110,3 +110,27 @@ func noSuch(format string, args ...any) error {
 func noTarget(what, example string) error {
 	return badTarget("no %s given; for example %s", what, example)
 }
+
+// hold keeps what a target refers to open until the returned function is called.
+func (t Target) hold() (release func(), err error) {
+	var held []func()
+	release = func() {
+		for _, f := range held {
+			f()
+		}
+	}
+	if m := t.Map; m != nil {
+		if !m.use.enter() {
+			return nil, badTarget("map %s: %w", m.name, os.ErrClosed)
+		}
+		held = append(held, m.leave)
+	}
+	if p := t.Program; p != nil {
+		if !p.enter() {
+			release()
+			return nil, badTarget("program %s: %w", p.name, os.ErrClosed)
+		}
+		held = append(held, p.leave)
+	}
+	return release, nil
+}

@@ -46,7 +46,7 @@ func classic(t *testing.T, p *Program, device string, dir Direction) *Link {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.prog, l.hook = p, p.hook
+	l.of(p)
 	t.Cleanup(func() {
 		if err := l.Close(); err != nil {
 			t.Error(err)

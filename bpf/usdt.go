@@ -13,7 +13,7 @@ import (
 // that switch a probe on (semaphores) are kept by the kernel. Programs that read arguments through bpf_usdt_arg are refused: read
 // them from the registers. Requires at least Linux 4.17 (4.20 for semaphores).
 func attachUSDT(p *Program, t Target) (*Link, error) {
-	if _, err := p.obj.Map("__bpf_usdt_specs"); err == nil {
+	if _, err := p.objectMap("__bpf_usdt_specs"); err == nil {
 		return nil, &UnsupportedError{
 			Feature: "arguments of usdt probes (bpf_usdt_arg)",
 			Need:    "a program that reads them from the registers (PT_REGS_PARM), without bpf/usdt.bpf.h",
