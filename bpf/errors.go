@@ -136,7 +136,7 @@ func (e *VerifierError) Unwrap() error { return e.Cause }
 // MapError is an operation on a map that the kernel refused. It unwraps to a [unix.Errno] and, where the key is missing or
 // already there, matches [ebpf.ErrKeyNotExist] or [ebpf.ErrKeyExist].
 type MapError struct {
-	// Op is the operation: "lookup", "update", "delete", "next key", "lookup and delete".
+	// Op is the operation: "lookup", "update", "delete", "next key", "lookup and delete", or a batch of one, "batch lookup".
 	Op string
 	// Map is the map's name.
 	Map string

@@ -54,7 +54,7 @@ func (s *Spec) Load(opts LoadOptions) (*Object, error) {
 			defer t.leave()
 		}
 	}
-	l := &loader{spec: s, opts: opts, cache: kernelTypes(), obj: &Object{}, maps: make(map[string]*ebpf.Map), progs: make(map[string]*ebpf.Program)}
+	l := &loader{spec: s, opts: opts, cache: kernelTypes(), obj: &Object{}, maps: make(map[string]*ebpf.Map), progs: make(map[string]*ebpf.Program), charges: make(map[string]uint64)}
 	if err := l.run(); err != nil {
 		return nil, errors.Join(outOfFiles(err), l.undo())
 	}
@@ -74,7 +74,8 @@ type loader struct {
 	progs map[string]*ebpf.Program
 	order []string // maps in the order they were made
 
-	charged uint64 // of opts.MapMemory
+	charged uint64            // of opts.MapMemory
+	charges map[string]uint64 // of it, by map
 
 	uprobesByMulti bool // see wantMulti
 }

@@ -88,6 +88,7 @@ func (l *loader) finish() error {
 		if err != nil {
 			return err
 		}
+		m.memory = l.charges[name]
 		l.setLoss(m)
 		o.maps = append(o.maps, m)
 	}

@@ -120,15 +120,17 @@ func (l *lossSlot) total() uint64 {
 	return l.counters.read(l.slot) + l.counters.read(l.unknown)
 }
 
-// startReading reserves the map for one reader and keeps its counters.
+// startReading reserves the map for one reader of this process and keeps its counters.
 func (m *Map) startReading() bool {
-	if !m.reading.CompareAndSwap(false, true) {
+	id := kernelMapID(m.m)
+	if !readers.take(id) {
 		return false
 	}
 	if m.loss.counters != nil && !m.loss.counters.hold() {
-		m.reading.Store(false)
+		readers.give(id)
 		return false
 	}
+	m.reading.Store(id)
 	return true
 }
 
@@ -142,6 +144,6 @@ func (m *Map) stopReading() uint64 {
 	if m.loss.counters != nil {
 		_ = m.loss.counters.release()
 	}
-	m.reading.Store(false)
+	readers.give(m.reading.Swap(0))
 	return n
 }

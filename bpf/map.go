@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -10,14 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Map is a map of a loaded [Object]. The Object owns it: after the Object is closed, every operation returns an error that
-// matches [os.ErrClosed]. All methods may be used from several goroutines at once, also while the Object is being closed.
+// Map is a map in the kernel. One of a loaded [Object] is owned by it: after the Object is closed, every operation returns an error
+// that matches [os.ErrClosed]. One that was made by [CreateMap] or opened by itself is owned by the caller; see [Map.Close]. All
+// methods may be used from several goroutines at once, also while the map is being closed.
 //
 // Each operation is one bpf(2) system call and allocates nothing. Keys and values may lie anywhere in memory, also outside the
 // Go heap; their lengths must be exactly [Map.KeySize] and [Map.ValueSize], else the error matches [ErrSize] and the kernel
 // is not asked. Errors of the kernel are [MapError] and unwrap to a [unix.Errno].
 type Map struct {
-	obj        *Object
+	obj        *Object // nil for a map that owns itself
 	name       string
 	m          *ebpf.Map
 	typ        ebpf.MapType
@@ -28,10 +30,13 @@ type Map struct {
 	fd         uint32
 	brief      bool // operations never wait, so the Go scheduler need not know of them
 	use        useCount
-	miss       [opCount]MapError // answers for a missing key, made once
+	memory     uint64               // charged, in bytes
+	unbatched  [opCount]atomic.Bool // batches that the kernel does not have for this type
+	also       func() error         // closed with the map; nil if there is nothing
+	miss       [opCount]MapError    // answers for a missing key, made once
 
-	loss    lossSlot    // where lost records of this map are counted
-	reading atomic.Bool // a Ring or a Perf is open on this map
+	loss    lossSlot      // where lost records of this map are counted
+	reading atomic.Uint64 // the number in readers while a Ring or a Perf is open on this map
 }
 
 // Name returns the map's name in the object.
@@ -53,7 +58,7 @@ func (m *Map) ValueSize() int { return m.valueSize }
 // MaxEntries returns the capacity in entries; for a ring buffer, in bytes.
 func (m *Map) MaxEntries() uint32 { return m.maxEntries }
 
-// FD returns the map's file descriptor, -1 after the Object was closed. The Object keeps owning it.
+// FD returns the map's file descriptor, -1 after the map was closed. The Map or its Object keeps owning it.
 func (m *Map) FD() int {
 	if m.use.closed() {
 		return -1
@@ -61,7 +66,7 @@ func (m *Map) FD() int {
 	return int(m.fd)
 }
 
-// Object returns the object that the map belongs to.
+// Object returns the object that the map belongs to, nil if it belongs to none.
 func (m *Map) Object() *Object { return m.obj }
 
 // Kernel returns the map as cilium/ebpf's type, for what this package does not wrap. Do not close it.
@@ -166,16 +171,25 @@ func (m *Map) do(op mapOp, cmd uintptr, key, value *byte, flags uint64) error {
 // leave ends a use of the descriptor and closes it if the Object was closed meanwhile.
 func (m *Map) leave() {
 	if m.use.leave() {
-		_ = m.m.Close()
+		_ = m.release()
 	}
 }
 
 // close gives up the file descriptor once the operations that run are done.
 func (m *Map) close() error {
 	if _, release := m.use.close(); release {
-		return m.m.Close()
+		return m.release()
 	}
 	return nil
+}
+
+// release closes the descriptor and what goes with it.
+func (m *Map) release() error {
+	err := m.m.Close()
+	if m.also != nil {
+		err = errors.Join(err, m.also())
+	}
+	return err
 }
 
 func (m *Map) closedError(op mapOp) error {
@@ -202,6 +216,10 @@ const (
 	opDelete
 	opNextKey
 	opLookupDelete
+	opLookupBatch
+	opLookupDeleteBatch
+	opUpdateBatch
+	opDeleteBatch
 	opCount
 )
 
@@ -209,7 +227,8 @@ const enoent = unix.ENOENT
 
 // String names the operation.
 func (op mapOp) String() string {
-	return [opCount]string{"lookup", "update", "delete", "next key", "lookup and delete"}[op]
+	return [opCount]string{"lookup", "update", "delete", "next key", "lookup and delete",
+		"batch lookup", "batch lookup and delete", "batch update", "batch delete"}[op]
 }
 
 // maxBrief bounds what the kernel copies while the scheduler does not know that it is in a system call.

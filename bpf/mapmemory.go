@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrMapMemory is matched by the error of a Load whose maps need more than [LoadOptions].MapMemory. It unwraps to ENOMEM.
+// ErrMapMemory is matched by the error of a Load whose maps need more than [LoadOptions].MapMemory, and by that of a [CreateMap]
+// whose map needs more than [MapOptions].MapMemory. It unwraps to ENOMEM.
 var ErrMapMemory = errors.New("map memory limit")
 
 // hashOverhead is about what the kernel needs for an element of a hash beside key and value: struct htab_elem and its bucket.
@@ -46,22 +47,19 @@ func times(a, b uint64) uint64 {
 
 // charge takes a map's memory from what the load may use.
 func (l *loader) charge(name string, spec *ebpf.MapSpec) error {
-	if spec.MaxEntries > math.MaxInt32 {
-		// Kernels up to 6.18 at least walk per-CPU arrays with a signed index, and crash here.
-		return fmt.Errorf("create map %s: max_entries %d is more than the kernel can take: %w", name, spec.MaxEntries, unix.E2BIG)
+	need, err := checkMemory(name, spec, 0)
+	if err != nil || l.opts.MapMemory == 0 {
+		return err
 	}
-	if l.opts.MapMemory == 0 {
-		return nil
-	}
-	cpus, err := ebpf.PossibleCPU()
-	if err != nil {
-		return fmt.Errorf("create map %s: count the possible CPUs: %w", name, err)
-	}
-	need := mapMemory(spec, cpus)
-	if need > l.opts.MapMemory-l.charged {
-		return fmt.Errorf("create map %s: %w: it needs about %d KiB of kernel memory, and %d of %d KiB are left; raise the limit or make the map smaller: %w",
-			name, ErrMapMemory, need>>10, (l.opts.MapMemory-l.charged)>>10, l.opts.MapMemory>>10, unix.ENOMEM)
+	if left := l.opts.MapMemory - l.charged; need > left {
+		return memoryError(name, need, left, l.opts.MapMemory)
 	}
 	l.charged += need
+	l.charges[name] = need
 	return nil
+}
+
+func memoryError(name string, need, left, limit uint64) error {
+	return fmt.Errorf("create map %s: %w: it needs about %d KiB of kernel memory, and %d of %d KiB are left; raise the limit or make the map smaller: %w",
+		name, ErrMapMemory, need>>10, left>>10, limit>>10, unix.ENOMEM)
 }

@@ -232,6 +232,9 @@ func (p *Perf) Drain(limit int, fn func(rec []byte) error) (n int, err error) {
 	return n, nil
 }
 
+// errNoRoom makes drainCPU keep a record.
+var errNoRoom = errors.New("no room")
+
 func (p *Perf) drainCPU(c *perfCPU, limit int, fn func([]byte) error) (n int, err error) {
 	head := atomic.LoadUint64(c.head)
 	mask := uint64(len(c.data) - 1)
@@ -266,10 +269,14 @@ func (p *Perf) drainCPU(c *perfCPU, limit int, fn func([]byte) error) (n int, er
 			if length > size-12 {
 				return n, fmt.Errorf("drain perf array %s: %w: %d bytes in a record of %d", p.m.name, ErrSize, length, size)
 			}
-			n++
 			if err := fn(p.contiguous(c, (body+4)&mask, length)); err != nil {
-				return n, err
+				if err == errNoRoom {
+					c.pos -= size
+					return n, err
+				}
+				return n + 1, err
 			}
+			n++
 		}
 		if c.pos-c.given >= step {
 			atomic.StoreUint64(c.tail, c.pos)

@@ -131,22 +131,11 @@ func wideRing() bool {
 }
 
 // loadPos reads the position at the start of a page, with acquire semantics.
-func (r *Ring) loadPos(page []byte) uint64 {
-	if r.wide {
-		return atomic.LoadUint64((*uint64)(unsafe.Pointer(&page[0])))
-	}
-	return uint64(atomic.LoadUint32((*uint32)(unsafe.Pointer(&page[0]))))
-}
+func (r *Ring) loadPos(page []byte) uint64 { return loadPosition(page, r.wide) }
 
 // storePos tells the programs that all before pos may be overwritten. It is a full barrier: a program that commits a record
 // later sees the position and wakes us, one that committed before is seen by the next look at the record's header.
-func (r *Ring) storePos(pos uint64) {
-	if r.wide {
-		atomic.StoreUint64((*uint64)(unsafe.Pointer(&r.consumer[0])), pos)
-	} else {
-		atomic.StoreUint32((*uint32)(unsafe.Pointer(&r.consumer[0])), uint32(pos))
-	}
-}
+func (r *Ring) storePos(pos uint64) { storePosition(r.consumer, r.wide, pos) }
 
 // available is the number of bytes between the next record and the end.
 func (r *Ring) available() uint64 {
