@@ -8,11 +8,11 @@ EXEC    := $(if $(SUDO),-exec "$(SUDO)",)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.release=$(VERSION)
 
-.PHONY: help setup build demo test bench guests generate lint fuzz clean
+.PHONY: help setup build demo test bench guests generate check-wit lint fuzz clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 11
 
 setup: ## install what is missing: a Go toolchain and a C compiler
 	@./.ci/setup
@@ -37,8 +37,12 @@ guests: ## rebuild all .wasm and .bpf.o files bit for bit (installs clang-14)
 	@./.ci/setup guests
 	$(MAKE) -B -f guests.mk guest-tools guests
 
-generate: setup ## write the C header and the tables of the specification anew from wasi-ebpf/abi
+generate: setup ## write the C header, the WIT package and the tables of the specification from wasi-ebpf/abi
 	$(GO) run ./wasi-ebpf/abi/gen
+
+check-wit: ## parse the WIT package with jco (installs nodejs and npm)
+	@./.ci/setup wit
+	@./.ci/check-wit
 
 lint: setup ## gofmt, go vet for every platform, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these'; exit 1; }

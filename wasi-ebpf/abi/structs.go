@@ -89,9 +89,9 @@ type ProgramInfo struct {
 // TestRun is the input and the outcome of program_test_run.
 type TestRun struct {
 	DataIn      Span   `doc:"The packet."`
-	DataOut     Span   `doc:"Room for the packet afterwards; len becomes its whole length."`
+	DataOut     Span   `doc:"Room for the packet afterwards, or none if it is not wanted; len becomes its whole length."`
 	CtxIn       Span   `doc:"The context, for program types that take one."`
-	CtxOut      Span   `doc:"Room for the context afterwards; len becomes its whole length."`
+	CtxOut      Span   `doc:"Room for the context afterwards, or none if it is not wanted; len becomes its whole length."`
 	Duration    uint64 `doc:"Written: ns of one run, in the mean."`
 	Repeat      uint32 `doc:"How often to run; 0 and 1 are once."`
 	CPU         uint32 `doc:"With on_cpu."`

@@ -1,4 +1,4 @@
-// Command gen writes what is made from the contract in wasi-ebpf/abi: the C header and, between the markers, the tables of the
+// Command gen writes what is made from the contract in wasi-ebpf/abi: the C header, the WIT package and, between the markers, the tables of the
 // specification. Run it from the root of the repository; a test fails when a committed file differs from what it writes.
 package main
 
@@ -21,6 +21,7 @@ type output struct {
 func outputs() []output {
 	return []output{
 		{"wasi-ebpf/sdk/c/wasi_ebpf/abi.h", func(string) (string, error) { return header(), nil }},
+		{"wasi-ebpf/wit/ebpf.wit", func(string) (string, error) { return wit(), nil }},
 	}
 }
 

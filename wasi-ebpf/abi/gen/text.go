@@ -59,6 +59,13 @@ func wrap(first, prefix, text string, width int) string {
 // setName finds where the text of a parameter or field says which set its numbers are of: "Of probe.", "..., of kind."
 var setName = regexp.MustCompile(`(^Of|, of) ([a-z_]+)\b`)
 
+// setOf is the set that the text of a parameter or field names, or empty.
+func setOf(doc string) string {
+	found := ""
+	namedSets(doc, func(set string) string { found = set; return set })
+	return found
+}
+
 // namedSets replaces the name of a set of numbers in the text of a parameter or field by what show makes of it.
 func namedSets(doc string, show func(set string) string) string {
 	sets := map[string]bool{}

@@ -416,12 +416,14 @@ EBPF_ASSERT(offsetof(struct ebpf_program_info, name) == 72);
 struct ebpf_test_run {
 	struct ebpf_span data_in; /* The packet. */
 	/*
-	 * Room for the packet afterwards; len becomes its whole length.
+	 * Room for the packet afterwards, or none if it is not wanted; len becomes its whole
+	 * length.
 	 */
 	struct ebpf_span data_out;
 	struct ebpf_span ctx_in; /* The context, for program types that take one. */
 	/*
-	 * Room for the context afterwards; len becomes its whole length.
+	 * Room for the context afterwards, or none if it is not wanted; len becomes its whole
+	 * length.
 	 */
 	struct ebpf_span ctx_out;
 	uint64_t duration; /* Written: ns of one run, in the mean. */
