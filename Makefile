@@ -8,11 +8,11 @@ EXEC    := $(if $(SUDO),-exec "$(SUDO)",)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.release=$(VERSION)
 
-.PHONY: help setup build demo test bench guests generate check-wit lint fuzz clean
+.PHONY: help setup build demo test test-kernels kernel-table bench guests generate check-wit lint fuzz clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 11
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup: ## install what is missing: a Go toolchain and a C compiler
 	@./.ci/setup
@@ -27,6 +27,15 @@ demo: build ## run execsnoop for ten seconds on this machine's real events
 test: setup ## pass all tests, those of guests on both engines
 	$(GO) test -count=1 $(EXEC) ./...
 	$(GO) test -count=1 $(EXEC) -tags wasmtime ./runtime/engine/wasmtime ./runtime ./hostfuncs/... ./wasi-ebpf/... ./examples ./cmd/bowline
+
+KERNEL_TESTS = GO=$(GO) $(GO) run ./internal/vmtest/testkernels
+test-kernels: ## run the kernel tests on Debian's kernels in QEMU (KERNELS="6.1 newest", RESULTS=x.json)
+	@./.ci/setup kernels
+	$(KERNEL_TESTS) $(if $(KERNELS),-kernels "$(KERNELS)") $(if $(RESULTS),-json $(RESULTS))
+
+kernel-table: ## the same and on this kernel, and write docs/kernels.md
+	@./.ci/setup kernels
+	$(KERNEL_TESTS) -kernels "local $(or $(KERNELS),5.10 6.1 6.12 newest)" -table docs/kernels.md
 
 bench: build ## measure, beside a native Go program on the same BPF objects
 	$(GO) build -o bin/bench ./bench

@@ -1,0 +1,145 @@
+// Command testkernels runs the kernel tests of this module inside virtual machines with Debian's kernels, and on the kernel of this
+// machine too if "local" is among them. It is also the init process of those machines.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/bowline-edge/bowline/internal/vmtest"
+)
+
+type options struct {
+	kernels, packages, run, mirror, cache, results, table string
+	parallel                                              int
+	limit                                                 time.Duration
+	refresh, verbose                                      bool
+}
+
+func main() {
+	if os.Getpid() == 1 {
+		vmtest.Init()
+	}
+	var o options
+	flag.StringVar(&o.kernels, "kernels", "5.10 6.1 6.12 newest", `series of Debian's kernels, "newest", "local" for this machine's`)
+	flag.StringVar(&o.packages, "packages", "./bpf ./internal/kernel ./internal/kerneltest ./hostfuncs/...", "packages to test")
+	flag.StringVar(&o.run, "run", "", "run only the tests that match")
+	flag.StringVar(&o.mirror, "mirror", os.Getenv("KERNEL_MIRROR"), "Debian archive (default: the one that this machine uses)")
+	flag.StringVar(&o.cache, "cache", "", "folder for kernels (default: bowline-kernels in the user's cache)")
+	flag.StringVar(&o.results, "json", "", "write the results to this file")
+	flag.StringVar(&o.table, "table", "", "write the table of program and map types to this file")
+	flag.IntVar(&o.parallel, "parallel", 2, "machines at a time")
+	flag.DurationVar(&o.limit, "limit", 9*time.Minute, "time limit of one machine")
+	flag.BoolVar(&o.refresh, "refresh", false, "ask the archive for newer kernels")
+	flag.BoolVar(&o.verbose, "v", false, "show all output")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	if err := testKernels(ctx, &o); err != nil {
+		fmt.Fprintln(os.Stderr, "testkernels:", err)
+		os.Exit(1)
+	}
+}
+
+var errFailed = errors.New("tests failed")
+
+func testKernels(ctx context.Context, o *options) error {
+	began := time.Now()
+	if o.cache == "" {
+		dir, err := os.UserCacheDir()
+		if err != nil {
+			return fmt.Errorf("find a folder for kernels: %w; give one with -cache", err)
+		}
+		o.cache = filepath.Join(dir, "bowline-kernels")
+	}
+	tmp, err := os.MkdirTemp("", "bowline-testkernels-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	b, err := build(ctx, tmp, strings.Fields(o.packages))
+	if err != nil {
+		return err
+	}
+	reports, err := runAll(ctx, o, b)
+	if err != nil {
+		return err
+	}
+	printSummary(os.Stdout, reports)
+	fmt.Printf("\nall in %s\n", time.Since(began).Round(time.Second))
+	if o.results != "" {
+		text, err := json.MarshalIndent(reports, "", "\t")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(o.results, append(text, '\n'), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, r := range reports {
+		if r.failed() {
+			return errFailed
+		}
+	}
+	if o.table != "" {
+		return os.WriteFile(o.table, []byte(table(reports)), 0o644)
+	}
+	return nil
+}
+
+// runAll runs the tests on each kernel, a few at a time; the kernel of this machine first and alone.
+func runAll(ctx context.Context, o *options, b *built) ([]*report, error) {
+	var reports []*report
+	var series []string
+	for _, name := range strings.Fields(o.kernels) {
+		if name != local {
+			series = append(series, name)
+		}
+		reports = append(reports, &report{Kernel: name})
+	}
+	s := &vmtest.Store{Dir: o.cache, Mirror: o.mirror, Refresh: o.refresh, Log: func(format string, args ...any) {
+		fmt.Printf(format+"\n", args...)
+	}}
+	if err := os.MkdirAll(filepath.Join(o.cache, "logs"), 0o755); err != nil {
+		return nil, err
+	}
+	var kernels []*vmtest.Kernel
+	if len(series) > 0 {
+		var err error
+		if kernels, b.userland, err = s.Open(ctx, series); err != nil {
+			return nil, err
+		}
+	}
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, max(1, o.parallel))
+	next := 0
+	for _, r := range reports {
+		m := &machine{o: o, built: b, report: r}
+		if r.Kernel == local {
+			m.runLocal(ctx)
+			continue
+		}
+		m.kernel = kernels[next]
+		next++
+		r.Release, r.Packages = m.kernel.Release, m.kernel.Packages
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			m.runGuest(ctx)
+		}()
+	}
+	wg.Wait()
+	return reports, ctx.Err()
+}
