@@ -31,6 +31,8 @@ type Func struct {
 	Params []Param
 	// Errnos are the errors of this function besides those that every function can have ([Common]).
 	Errnos []Case
+	// Blocks says until when the function waits. Empty means that it does not wait.
+	Blocks string
 	// Kernel is the first Linux that has what the function needs, when that is newer than the map, program or hook it is used on.
 	Kernel string
 }

@@ -20,6 +20,7 @@ func eventsFuncs() []Func {
 			Doc: "Waits until there is a record in any source and writes as many as are there and fit, each with a frame before it; none is cut in the middle. Records of one ring buffer come in order, those of different sources or CPUs do not. Each is delivered once. Returns SUCCESS with no records when the time-out passes or only losses are to be told.",
 			Params: []Param{ev, in("buf", "Receives frames and data; 8-byte aligned.", Buffer), in("timeout", "In ns: how long to wait; negative without limit, 0 not at all.", I64),
 				structure("out", "batch", "Receives what was done.", OutStruct)},
+			Blocks: "Until there is a record, records were lost, the time-out passes, or the host stops the instance.",
 			Errnos: cases("MSGSIZE: The next record does not fit into the buffer; need says what it takes. It stays where it is.", "INVAL: The reader has no source.", "BUSY: A read of the same reader is going on.", "INTR: The host is stopping this instance."),
 		},
 		{

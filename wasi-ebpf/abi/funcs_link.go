@@ -14,7 +14,7 @@ func linkFuncs() []Func {
 			Family: "link", Name: "link_update",
 			Doc:    "Puts another program of the same type in the place of the attached one, without a moment in which none is attached.",
 			Params: []Param{link, handle("program", "program", "The new program."), maybe(handle("expected", "program", "The program that must be there now; 0 for any."))},
-			Errnos: cases("NOTSUP: The kernel cannot update links of this hook.", "PERM: Another program than the expected one is there.", "INVAL: The program is of another type.", "CANCELED: The link was detached."),
+			Errnos: cases("NOTSUP: The kernel cannot update links of this hook.", "BUSY: Another program than the expected one is there.", "INVAL: The program is of another type.", "CANCELED: The link was detached."),
 		},
 		{
 			Family: "link", Name: "link_info",
@@ -38,6 +38,7 @@ func linkFuncs() []Func {
 			Family: "link", Name: "iter_read",
 			Doc:    "Reads the next output of an iterator program. It ends when out_len is 0.",
 			Params: []Param{handle("iter", "iter", "The run."), in("buf", "Receives the output.", Buffer), in("out_len", "Receives the number of bytes, 0 at the end.", OutU32)},
+			Blocks: "While the kernel runs the program over as many elements as fill the buffer.",
 			Errnos: cases("INTR: The host is stopping this instance."), Kernel: "5.8",
 		},
 	}

@@ -102,9 +102,9 @@ func mapFuncs() []Func {
 		},
 		{
 			Family: "map", Name: "map_freeze",
-			Doc:    "Makes the map read-only for user space, for ever. Programs may still write to it.",
+			Doc:    "Makes the map read-only for user space, for ever. Programs may still write to it. Freezing it again is no error.",
 			Params: []Param{m},
-			Errnos: cases("BUSY: It is being written to, or mapped, or frozen already.", closed), Kernel: "5.2",
+			Errnos: cases("BUSY: It is being written to, or its memory is mapped.", "NOTSUP: Maps of this type cannot be frozen.", closed), Kernel: "5.2",
 		},
 		{
 			Family: "map", Name: "map_inner",

@@ -7,6 +7,7 @@ func programFuncs() []Func {
 			Family: "program", Name: "program_load",
 			Doc:    "Loads a program that the guest has generated. Losses of records that it writes are not counted.",
 			Params: []Param{structure("options", "program_options", "The program.", Struct), outHandle("program")},
+			Blocks: "While the verifier works. Nothing ends that earlier.",
 			Errnos: cases("ACCES: The verifier does not accept it; last_error has its log.", "NOEXEC: The bytes are not instructions, or use something that only the kernel's own loaders may.", "BADF: An instruction names a map that is not open, or the target is not.", "NOENT: The kernel has no such place."),
 		},
 		{
@@ -25,6 +26,7 @@ func programFuncs() []Func {
 			Family: "program", Name: "program_test_run",
 			Doc:    "Runs a program on given data, without attaching it. Long runs end when the host stops the instance.",
 			Params: []Param{p, structure("run", "test_run", "Input; receives the outcome.", IOStruct)},
+			Blocks: "Until the runs are done, or the host stops the instance: then the run that is going on is finished.",
 			Errnos: cases("NOSPC: The packet or context is larger than the room for it; the lengths are written.", "INVAL: The kernel does not take this data or context for this type of program.", "NOTSUP: Programs of this type cannot be run so.", "RANGE: The CPU is not online.", "INTR: The host is stopping this instance.", "CANCELED: The object of the program was closed."),
 		},
 		{

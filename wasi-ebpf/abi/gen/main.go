@@ -19,10 +19,14 @@ type output struct {
 
 // outputs lists every file that this command writes.
 func outputs() []output {
-	return []output{
+	files := []output{
 		{"wasi-ebpf/sdk/c/wasi_ebpf/abi.h", func(string) (string, error) { return header(), nil }},
 		{"wasi-ebpf/wit/ebpf.wit", func(string) (string, error) { return wit(), nil }},
 	}
+	for _, page := range pages() {
+		files = append(files, output{specDir + page + ".md", func(old string) (string, error) { return fill(page, old) }})
+	}
+	return files
 }
 
 func main() {

@@ -871,7 +871,6 @@ extern ebpf_errno ebpf_object_set_attach_target(ebpf_object object, const char *
  *   EBPF_EBUSY     It is loaded already.
  *   EBPF_ENOENT    A kernel type or function that it names does not exist, or a map that is needed.
  *   EBPF_ENOMEM    The maps need more kernel memory than this instance may use.
- *   EBPF_EINTR     The host is stopping this instance.
  */
 EBPF_IMPORT(object_load)
 extern ebpf_errno ebpf_object_load(ebpf_object object, uint32_t flags);
@@ -1132,10 +1131,12 @@ EBPF_IMPORT(map_peek)
 extern ebpf_errno ebpf_map_peek(ebpf_map map, void *value, uint32_t value_size);
 
 /*
- * Makes the map read-only for user space, for ever. Programs may still write to it.
+ * Makes the map read-only for user space, for ever. Programs may still write to it. Freezing it
+ * again is no error.
  * Linux 5.2.
  *   map         The map.
- *   EBPF_EBUSY     It is being written to, or mapped, or frozen already.
+ *   EBPF_EBUSY     It is being written to, or its memory is mapped.
+ *   EBPF_ENOTSUP   Maps of this type cannot be frozen.
  *   EBPF_ECANCELED The object of the map was closed.
  */
 EBPF_IMPORT(map_freeze)
@@ -1262,7 +1263,7 @@ extern ebpf_errno ebpf_link_attach(ebpf_program program, const struct ebpf_targe
  *   program     The new program.
  *   expected    (Optional.) The program that must be there now; 0 for any.
  *   EBPF_ENOTSUP   The kernel cannot update links of this hook.
- *   EBPF_EPERM     Another program than the expected one is there.
+ *   EBPF_EBUSY     Another program than the expected one is there.
  *   EBPF_EINVAL    The program is of another type.
  *   EBPF_ECANCELED The link was detached.
  */
