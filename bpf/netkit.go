@@ -16,7 +16,11 @@ func attachNetkit(p *Program, t Target) (*Link, error) {
 	if p.attachTo == "peer" {
 		at, side = ebpf.AttachNetkitPeer, "peer"
 	}
-	l, err := link.AttachNetkit(link.NetkitOptions{Interface: index, Program: p.prog, Attach: at, Anchor: link.Tail()})
+	anchor, err := t.place()
+	if err != nil {
+		return nil, err
+	}
+	l, err := link.AttachNetkit(link.NetkitOptions{Interface: index, Program: p.prog, Attach: at, Anchor: anchor})
 	if err != nil {
 		return nil, err
 	}

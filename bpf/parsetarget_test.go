@@ -2,6 +2,7 @@ package bpf
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -39,7 +40,7 @@ func TestTargetsAreRead(t *testing.T) {
 		{HookLirc, "/dev/lirc0", Target{Path: "/dev/lirc0"}},
 	} {
 		got, err := ParseTarget(c.hook, c.text)
-		if err != nil || got != c.want {
+		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s %q: got %+v, %v, want %+v", c.hook, c.text, got, err, c.want)
 		}
 	}
@@ -94,7 +95,7 @@ func FuzzParseTarget(f *testing.F) {
 		hook := sectionRules[n%len(sectionRules)].hook
 		target, err := ParseTarget(hook, s)
 		if err != nil {
-			if !errors.Is(err, ErrTarget) || target != (Target{}) {
+			if !errors.Is(err, ErrTarget) || !reflect.DeepEqual(target, Target{}) {
 				t.Errorf("%s %q: got %+v, %v", hook, s, target, err)
 			}
 			return
@@ -102,7 +103,7 @@ func FuzzParseTarget(f *testing.F) {
 		if target.PID < 0 || target.Offset > 1<<63 {
 			t.Errorf("%s %q: got %+v", hook, s, target)
 		}
-		if s == "" && target != (Target{}) {
+		if s == "" && !reflect.DeepEqual(target, Target{}) {
 			t.Errorf("%s: empty text gave %+v", hook, target)
 		}
 	})

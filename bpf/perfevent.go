@@ -1,7 +1,6 @@
 package bpf
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -19,17 +18,15 @@ import (
 // defaultFrequency is what profilers use: not a round number, so that it does not beat with timers.
 const defaultFrequency = 99
 
-// attachPerfEvent runs a program at the given frequency on every CPU that is online, driven by the software clock, which every
-// machine has. With a PID it runs only while a thread of that process does (before Linux 5.13 also its later children). Requires
-// at least Linux 4.9.
+// attachPerfEvent runs a program at each sample of an event on every CPU that is online: at the given frequency of the software
+// clock, which every machine has, unless the target says otherwise. With a PID it runs only while a thread of that process does
+// (before Linux 5.13 also its later children). Requires at least Linux 4.9.
 func attachPerfEvent(p *Program, t Target) (*Link, error) {
-	attr := unix.PerfEventAttr{
-		Type:   unix.PERF_TYPE_SOFTWARE,
-		Config: unix.PERF_COUNT_SW_CPU_CLOCK,
-		Sample: cmp.Or(t.Frequency, defaultFrequency),
-		Bits:   unix.PerfBitFreq,
+	attr, err := perfAttr(t)
+	if err != nil {
+		return nil, err
 	}
-	l := &Link{target: fmt.Sprintf("%d Hz", attr.Sample)}
+	l := &Link{target: perfName(t)}
 	if t.PID != 0 {
 		l.target += fmt.Sprintf("@%d", t.PID)
 		if err := l.addThreads(p, attr, t); err != nil {
@@ -102,11 +99,8 @@ func (l *Link) addPerf(p *Program, attr *unix.PerfEventAttr, pid, cpu int, cooki
 	if errors.Is(err, unix.ESRCH) {
 		return badTarget("no process %d: %w", pid, err)
 	}
-	if errors.Is(err, unix.EINVAL) && attr.Bits&unix.PerfBitFreq != 0 {
-		return badTarget("%d samples per second are more than kernel.perf_event_max_sample_rate allows: %w", attr.Sample, err)
-	}
 	if err != nil {
-		return perfRefused(err)
+		return perfOpenError(attr, err)
 	}
 	event := os.NewFile(uintptr(fd), "perf-event")
 	raw, err := perfLink(p, fd, cookie)

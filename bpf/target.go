@@ -70,11 +70,53 @@ type Target struct {
 	Chain string
 	// Priority orders netfilter hooks; lower runs earlier, and each BPF program in a chain needs its own.
 	Priority int
-	// Frequency is in samples per second (perf_event). Zero means 99.
+	// Frequency is in samples per second (perf_event). Zero means 99, unless there is a Period.
 	Frequency uint64
+	// Period is the number of events between two samples (perf_event), in place of a Frequency.
+	Period uint64
+	// PerfType and PerfConfig are the event that samples are taken of, as perf_event_open(2) takes them: PERF_TYPE_HARDWARE and
+	// PERF_COUNT_HW_CACHE_MISSES, for example. Both zero mean the software clock, which every machine has, unless Perf is set: then
+	// they are the cycles of the CPU.
+	PerfType, PerfConfig uint64
+	Perf                 bool
 	// Cookie is what bpf_get_attach_cookie gives to a tracing program. Requires at least Linux 5.15; zero means none.
 	Cookie uint64
+	// Symbols are the functions of the multi hooks, exactly these, in place of a Symbol. Cookies has one for each, or is empty.
+	Symbols []string
+	Cookies []uint64
+	// Place is where a program goes among others at the same hook (tcx, netkit; tc where it is tcx; cgroup from Linux 6.17 on). Before
+	// and After need an Anchor or an AnchorProgram that is attached there.
+	Place         Place
+	Anchor        *Link
+	AnchorProgram *Program
+	// TID limits an iterator over tasks to one thread, PID to the threads of one process. Linux 6.1.
+	TID int
+	// Order is in which order an iterator over cgroups visits them, from Cgroup on. Empty means CgroupDescendants.
+	Order CgroupOrder
 }
+
+// Place is where a program goes among others at the same hook.
+type Place string
+
+// The places.
+const (
+	PlaceAuto   Place = ""       // last
+	PlaceFirst  Place = "first"  // before all others
+	PlaceLast   Place = "last"   // after all others
+	PlaceBefore Place = "before" // before the anchor
+	PlaceAfter  Place = "after"  // after the anchor
+)
+
+// CgroupOrder is in which order an iterator visits cgroups.
+type CgroupOrder string
+
+// The orders. Requires at least Linux 6.1.
+const (
+	CgroupDescendants     CgroupOrder = ""     // a cgroup, then those below it
+	CgroupDescendantsPost CgroupOrder = "post" // those below it, then the cgroup
+	CgroupAncestors       CgroupOrder = "up"   // the cgroup, then those above it
+	CgroupSelf            CgroupOrder = "self" // only the cgroup
+)
 
 // or fills what t leaves open from what the section name says.
 func (t Target) or(section Target) Target {
@@ -125,12 +167,19 @@ func (t Target) hold() (release func(), err error) {
 		}
 		held = append(held, m.leave)
 	}
-	if p := t.Program; p != nil {
+	for _, p := range []*Program{t.Program, t.AnchorProgram} {
+		if p == nil {
+			continue
+		}
 		if !p.enter() {
 			release()
 			return nil, badTarget("program %s: %w", p.name, os.ErrClosed)
 		}
 		held = append(held, p.leave)
+	}
+	if l := t.Anchor; l != nil {
+		l.mu.Lock()
+		held = append(held, l.mu.Unlock)
 	}
 	return release, nil
 }

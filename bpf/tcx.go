@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attachTCX puts a program at the end of those that see the packets of an interface in one direction. Requires at least Linux 6.6.
+// attachTCX puts a program among those that see the packets of an interface in one direction, at the end unless told otherwise. Requires at least Linux 6.6.
 func attachTCX(p *Program, t Target) (*Link, error) {
 	index, dir, err := packetTarget(p, t)
 	if err != nil {
@@ -23,7 +23,14 @@ func linkTCX(p *Program, t Target, index int, dir Direction) (*Link, error) {
 	if dir == Egress {
 		at = ebpf.AttachTCXEgress
 	}
-	l, err := link.AttachTCX(link.TCXOptions{Interface: index, Program: p.prog, Attach: at, Anchor: link.Tail()})
+	anchor, err := t.place()
+	if err != nil {
+		return nil, err
+	}
+	l, err := link.AttachTCX(link.TCXOptions{Interface: index, Program: p.prog, Attach: at, Anchor: anchor})
+	if errors.Is(err, unix.ENOENT) && (t.Anchor != nil || t.AnchorProgram != nil) {
+		return nil, badTarget("the anchor is not attached to %s %s: %w", t.Interface, dir, err)
+	}
 	if errors.Is(err, unix.EEXIST) {
 		return nil, busyf("this program is attached to %s %s already", t.Interface, dir)
 	}
