@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -133,8 +134,8 @@ func parseSymbols(r io.Reader) (symbolTable, error) {
 	visible := false
 	for s.Scan() {
 		line := s.Bytes()
-		hex, rest, ok := cutByte(line, ' ')
-		_, rest, ok2 := cutByte(rest, ' ')
+		hex, rest, ok := bytes.Cut(line, []byte{' '})
+		_, rest, ok2 := bytes.Cut(rest, []byte{' '})
 		if !ok || !ok2 || len(t.addresses) >= maxSymbols {
 			continue
 		}
@@ -142,13 +143,13 @@ func parseSymbols(r io.Reader) (symbolTable, error) {
 		if err != nil {
 			continue
 		}
-		name, module, _ := cutByte(rest, '\t')
-		m := strings.Trim(string(module), "[]")
-		number, known := modules[m]
+		name, module, _ := bytes.Cut(rest, []byte{'\t'})
+		module = bytes.Trim(module, "[]")
+		number, known := modules[string(module)]
 		if !known && len(modules) < 1<<16 {
 			number = uint16(len(modules))
-			modules[m] = number
-			t.moduleNames = append(t.moduleNames, m)
+			modules[string(module)] = number
+			t.moduleNames = append(t.moduleNames, string(module))
 		}
 		visible = visible || address != 0
 		t.addresses = append(t.addresses, address)
@@ -174,13 +175,6 @@ func kptrRestrict() string {
 	return strings.TrimSpace(string(b))
 }
 
-func cutByte(b []byte, sep byte) (before, after []byte, found bool) {
-	if i := slices.Index(b, sep); i >= 0 {
-		return b[:i], b[i+1:], true
-	}
-	return b, nil, false
-}
-
 // sort puts the symbols in order of their addresses and makes the order by name.
 func (t *symbolTable) sort() {
 	order := make([]uint32, len(t.addresses))
@@ -200,28 +194,28 @@ func (t *symbolTable) sort() {
 	}
 	sorted.byName = order
 	slices.SortFunc(sorted.byName, func(a, b uint32) int {
-		return cmp.Or(strings.Compare(sorted.name(a), sorted.name(b)), cmp.Compare(a, b))
+		return cmp.Or(bytes.Compare(sorted.name(a), sorted.name(b)), cmp.Compare(a, b))
 	})
 	*t = sorted
 }
 
-// name is the name of the symbol at an index. It allocates.
-func (t *symbolTable) name(i uint32) string {
+// name is the name of the symbol at an index, in the table's memory.
+func (t *symbolTable) name(i uint32) []byte {
 	b := t.text[t.names[i]:]
-	return string(b[:slices.Index(b, 0)])
+	return b[:bytes.IndexByte(b, 0)]
 }
 
 func (t *symbolTable) symbol(i uint32, address uint64) Symbol {
-	return Symbol{Name: t.name(i), Module: t.moduleNames[t.modules[i]], Address: t.addresses[i], Offset: address - t.addresses[i]}
+	return Symbol{Name: string(t.name(i)), Module: t.moduleNames[t.modules[i]], Address: t.addresses[i], Offset: address - t.addresses[i]}
 }
 
 func (t *symbolTable) named(name string) []Symbol {
-	at, ok := slices.BinarySearchFunc(t.byName, name, func(i uint32, name string) int { return strings.Compare(t.name(i), name) })
+	at, ok := slices.BinarySearchFunc(t.byName, []byte(name), func(i uint32, name []byte) int { return bytes.Compare(t.name(i), name) })
 	if !ok {
 		return nil
 	}
 	var found []Symbol
-	for ; at < len(t.byName) && t.name(t.byName[at]) == name; at++ {
+	for ; at < len(t.byName) && string(t.name(t.byName[at])) == name; at++ {
 		found = append(found, t.symbol(t.byName[at], t.addresses[t.byName[at]]))
 	}
 	return found
