@@ -119,16 +119,7 @@ func (r *Ring) unmap() error {
 }
 
 // wideRing reports whether the kernel's "unsigned long" has 64 bits, which a 32-bit process cannot know from its own.
-func wideRing() bool {
-	if math.MaxUint == math.MaxUint64 {
-		return true
-	}
-	switch _, machine := kernel.Release(); machine {
-	case "x86_64", "aarch64", "armv8l", "riscv64", "mips64", "ppc64", "ppc64le", "s390x", "loongarch64":
-		return true
-	}
-	return false
-}
+func wideRing() bool { return kernel.PointerSize() == 8 }
 
 // loadPos reads the position at the start of a page, with acquire semantics.
 func (r *Ring) loadPos(page []byte) uint64 { return loadPosition(page, r.wide) }

@@ -132,6 +132,15 @@ func (s *Spec) SetVariable(name string, value []byte) error {
 	return nil
 }
 
+// Variable returns the value that a global variable will have when the object is loaded. An unknown name matches [ErrNotFound].
+func (s *Spec) Variable(name string) ([]byte, error) {
+	v := s.coll.Variables[name]
+	if v == nil {
+		return nil, notFound("variable", name, s.Variables())
+	}
+	return bytes.Clone(v.Value), nil
+}
+
 // SetMaxEntries sets the capacity of a map; of a ring buffer, its size in bytes, a power of two of at least one page.
 func (s *Spec) SetMaxEntries(name string, n uint32) error {
 	m := s.coll.Maps[name]

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"github.com/bowline-edge/bowline/hostfuncs/ebpf"
+	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/hostfuncs/wasmbpf"
 	"github.com/bowline-edge/bowline/runtime"
 	"github.com/bowline-edge/bowline/runtime/engine"
@@ -11,7 +13,10 @@ const MaxModuleSize = runtime.MaxModuleSize
 
 // providers are who answers a plugin's imports, besides the engine's WASI.
 func providers(opts RunOptions) []engine.Provider {
-	return []engine.Provider{wasmbpf.Provider{MapMemory: opts.MapMemory}}
+	return []engine.Provider{
+		ebpf.Provider{Options: session.Options{MapMemory: opts.MapMemory, Names: opts.Names, Shared: opts.Shared}},
+		wasmbpf.Provider{Options: session.Options{MapMemory: opts.MapMemory}},
+	}
 }
 
 // Offers lists every function that a plugin may import, besides those of WASI. The same name may be there with several

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/runtime"
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
@@ -46,8 +47,14 @@ type RunOptions struct {
 	// DefaultMemory.
 	MemoryLimit uint64
 	// MapMemory caps the kernel memory of the plugin's BPF maps in bytes. Zero means
-	// wasmbpf.DefaultMapMemory.
+	// session.DefaultMapMemory.
 	MapMemory uint64
+	// Names are local names that the plugin may use: it attaches to "uplink", and here that is eth1. They stand for interfaces,
+	// cgroups, files and network namespaces.
+	Names map[string]string
+	// Shared are the BPF objects that the plugins of this process share by name. Nil means that none can be shared; maps can be,
+	// also between processes.
+	Shared *session.Shared
 	// Stdin, Stdout and Stderr are the plugin's streams; the host's own lines go
 	// to Stderr too.
 	Stdin          io.Reader
@@ -134,7 +141,7 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, t *talk
 	return mod.Run(ctx, runtime.Config{
 		Args: opts.Args, Env: opts.Env, Dirs: opts.Dirs,
 		Stdin: opts.Stdin, Stdout: opts.Stdout, Stderr: opts.Stderr,
-		MemoryLimit: cmp.Or(opts.MemoryLimit, DefaultMemory), Log: t.line, Report: t.report,
+		MemoryLimit: cmp.Or(opts.MemoryLimit, DefaultMemory), Log: t.line, Report: t.report, Note: t.note,
 	})
 }
 

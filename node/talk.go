@@ -108,8 +108,13 @@ func (t *talk) detail(format string, args ...any) {
 	}
 }
 
-// report takes the outcome of a step for [engine.Env].
-func (t *talk) report(step string, err error) {
+// report takes the outcome of a step for [engine.Env], and tells a failure.
+func (t *talk) report(step string, err error) { t.outcome(step, err, true) }
+
+// note takes the outcome of a step whose text the plugin gets itself.
+func (t *talk) note(step string, err error) { t.outcome(step, err, t.verbose) }
+
+func (t *talk) outcome(step string, err error, tell bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err == nil {
@@ -125,6 +130,9 @@ func (t *talk) report(step string, err error) {
 	}
 	if slices.Contains(t.order, step) {
 		t.failed[step] = err
+	}
+	if !tell {
+		return
 	}
 	t.write(step + ": " + err.Error())
 	var v *bpf.VerifierError

@@ -40,9 +40,10 @@ type Config struct {
 	// what it has. Blocking calls return at once, and after Grace its code is
 	// interrupted wherever it is. Zero means DefaultGrace.
 	Grace time.Duration
-	// Log and Report are handed to the providers, see [engine.Env]. Nil discards.
+	// Log, Report and Note are handed to the providers, see [engine.Env]. Nil discards.
 	Log    func(line string)
 	Report func(step string, err error)
+	Note   func(step string, err error)
 }
 
 // Run makes an instance and runs it: _initialize if the module exports it, then
@@ -88,6 +89,9 @@ func defaults(cfg *Config) {
 	}
 	if cfg.Report == nil {
 		cfg.Report = func(string, error) {}
+	}
+	if cfg.Note == nil {
+		cfg.Note = func(string, error) {}
 	}
 }
 
@@ -155,7 +159,7 @@ func (r *run) run(ctx context.Context) (code uint32, err error) {
 // bind makes the providers' side of this instance.
 func (r *run) bind() ([]engine.Bound, []engine.HostFunc, error) {
 	providers := r.module.rt.providers
-	env := engine.Env{Name: r.module.name, Log: r.cfg.Log, Report: r.cfg.Report}
+	env := engine.Env{Name: r.module.name, Log: r.cfg.Log, Report: r.cfg.Report, Note: r.cfg.Note}
 	bounds := make([]engine.Bound, len(providers))
 	funcs := []engine.HostFunc{r.yield()}
 	for _, l := range r.module.links {

@@ -16,6 +16,7 @@ import (
 	"github.com/bowline-edge/bowline/internal/wasmfile"
 	"github.com/bowline-edge/bowline/node"
 	"github.com/bowline-edge/bowline/runtime/engine"
+	"github.com/bowline-edge/bowline/wasi-ebpf/abi"
 )
 
 func (a *app) inspectCommand() *cli.Command {
@@ -120,7 +121,7 @@ type importInfo struct {
 	Kind   string `json:"kind"`
 	// Type is the type of a function, such as "(i32, i64) -> i32"; empty for others.
 	Type string `json:"type,omitempty"`
-	// Interface is "wasi", "wasm_bpf", or "unknown" if bowline does not provide it.
+	// Interface is "wasi", "wasi_ebpf", "wasm_bpf", or "unknown" if bowline does not provide it.
 	Interface string `json:"interface"`
 }
 
@@ -227,6 +228,9 @@ func interfaceOf(i wasmfile.Import) string {
 	case i.Module == "wasi_snapshot_preview1":
 		return "wasi"
 	case slices.ContainsFunc(node.Offers(), func(o engine.Import) bool { return o.Module == i.Module && o.Name == i.Name }):
+		if i.Module == abi.Module {
+			return abi.Module
+		}
 		return "wasm_bpf"
 	}
 	return "unknown"

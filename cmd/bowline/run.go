@@ -44,6 +44,7 @@ func (a *app) runCommand() *cli.Command {
 			&cli.StringFlag{Name: "engine", Usage: "run on `ENGINE` (in this build: " + strings.Join(node.Engines(), ", ") + ")"},
 			&cli.StringFlag{Name: "memory", Usage: "let the plugin's memory grow to at most `SIZE`, such as 64M or 1G; 256M unless given"},
 			&cli.StringFlag{Name: "map-memory", Usage: "let the plugin's BPF maps take at most `SIZE` of kernel memory; 128M unless given"},
+			&cli.StringSliceFlag{Name: "name", Usage: "let the plugin use a local name, `LOCAL=REAL`: uplink=eth1, plugins=/sys/fs/cgroup/plugins; repeatable"},
 			&cli.StringFlag{Name: "cache", Usage: "keep compiled modules in `DIR`; \"off\" keeps none"},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "tell on standard error what happens, with the whole log of the verifier"},
 		},
@@ -163,6 +164,9 @@ func (a *app) runOptions(c *cli.Context) (node.RunOptions, error) {
 	if o.Dirs, err = directories(c.StringSlice("dir")); err != nil {
 		return o, err
 	}
+	if o.Names, err = localNames(c.StringSlice("name")); err != nil {
+		return o, err
+	}
 	if s := c.String("timeout"); c.IsSet("timeout") {
 		if o.Timeout, err = time.ParseDuration(s); err != nil || o.Timeout <= 0 {
 			return o, usagef("run: --timeout %q is no duration; write a number with its unit, such as 10s or 1m30s", s)
@@ -206,6 +210,19 @@ func environment(list []string) ([]string, error) {
 		env = append(env, e)
 	}
 	return env, nil
+}
+
+// localNames resolves LOCAL=REAL.
+func localNames(list []string) (map[string]string, error) {
+	names := map[string]string{}
+	for _, n := range list {
+		local, real, _ := strings.Cut(n, "=")
+		if local == "" || real == "" {
+			return nil, usagef("run: --name %q is no local name; write --name LOCAL=REAL, such as --name uplink=eth1", n)
+		}
+		names[local] = real
+	}
+	return names, nil
 }
 
 // directories resolves HOST[:GUEST][:rw].

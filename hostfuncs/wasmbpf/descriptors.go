@@ -2,54 +2,41 @@ package wasmbpf
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/bowline-edge/bowline/hostfuncs/session"
 )
 
-// resolve looks at the keys and values that the kernel takes as file descriptors
-// of the host. A guest has handles: a map of maps takes the handle of a map of
-// this instance, which is replaced by the descriptor in a copy of the value. The
-// interface has no handles for programs, cgroups, sockets, processes and files, so
-// that nothing of that kind can be meant, and a number would be somebody else's.
-//
-// EBADFD: a value that is no handle of a map. EOPNOTSUPP: a key or value that this
-// interface cannot name.
-func (s *instance) resolve(h *mapHandle, cmd uint32, value []byte) ([]byte, unix.Errno) {
-	m := h.m
+// refused says why an operation that the session knows is not in this interface: the plain access to a per-CPU map, because the
+// interface has no length for the value; and keys and values that the kernel takes as descriptors, because it has handles of maps
+// only, so that nothing else can be meant and a number would be somebody else's. A program beside the number of a device or a CPU
+// cannot be named either. Zero means that it is not refused.
+func (s *instance) refused(m *session.Map, cmd uint32, flags uint64) unix.Errno {
 	switch m.Type() {
 	case ebpf.InodeStorage, ebpf.TaskStorage, ebpf.SkStorage, ebpf.CgroupStorage:
-		return nil, unix.EOPNOTSUPP // the key is a descriptor, whatever the command
-	}
-	if cmd != cmdUpdate {
-		return value, 0
-	}
-	switch m.Type() {
-	case ebpf.ArrayOfMaps, ebpf.HashOfMaps:
-		inner, ok := s.maps.Get(int32(binary.LittleEndian.Uint32(value)))
-		if !ok {
-			return nil, unix.EBADFD
-		}
-		return binary.NativeEndian.AppendUint32(nil, uint32(inner.m.FD())), 0
+		return unix.EOPNOTSUPP // the key is a descriptor, whatever the command
 	case ebpf.ProgramArray, ebpf.PerfEventArray, ebpf.CGroupArray, ebpf.XSKMap, ebpf.SockMap, ebpf.SockHash, ebpf.ReusePortSockArray:
-		return nil, unix.EOPNOTSUPP
-	case ebpf.DevMap, ebpf.DevMapHash, ebpf.CPUMap:
-		// struct bpf_devmap_val and bpf_cpumap_val: a program's descriptor, if
-		// positive, behind the first four bytes.
-		if len(value) >= 8 && int32(binary.NativeEndian.Uint32(value[4:])) > 0 {
-			return nil, unix.EOPNOTSUPP
+		if cmd == cmdUpdate {
+			return unix.EOPNOTSUPP
 		}
 	}
-	return value, 0
+	if !m.PerCPU() || cmd == cmdLookup && uint32(flags) == session.FlagCPU || cmd == cmdUpdate && flags&^3 == session.FlagAllCPUs ||
+		cmd != cmdLookup && cmd != cmdUpdate {
+		return 0
+	}
+	s.env.Report("access map "+m.Name(), fmt.Errorf(
+		"a %s map has a value for every CPU; look one up with flags cpu<<32 | 8, or set all with flags 16: %w", m.Type(), unix.EOPNOTSUPP))
+	return unix.EOPNOTSUPP
 }
 
-// takesDescriptors tells which maps [instance.resolve] has to look at.
-func takesDescriptors(t ebpf.MapType) bool {
-	switch t {
-	case ebpf.InodeStorage, ebpf.TaskStorage, ebpf.SkStorage, ebpf.CgroupStorage, ebpf.ArrayOfMaps, ebpf.HashOfMaps,
-		ebpf.ProgramArray, ebpf.PerfEventArray, ebpf.CGroupArray, ebpf.XSKMap, ebpf.SockMap, ebpf.SockHash,
-		ebpf.ReusePortSockArray, ebpf.DevMap, ebpf.DevMapHash, ebpf.CPUMap:
-		return true
+// namesProgram reports whether the value of a device or CPU map has a program beside the number.
+func namesProgram(m *session.Map, value []byte) bool {
+	switch m.Type() {
+	case ebpf.DevMap, ebpf.DevMapHash, ebpf.CPUMap:
+		return len(value) >= 8 && binary.NativeEndian.Uint32(value[4:]) != 0
 	}
 	return false
 }

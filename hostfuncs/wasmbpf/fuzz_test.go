@@ -7,6 +7,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/internal/kerneltest"
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
@@ -26,7 +27,7 @@ func FuzzCalls(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := newPuppet(t, eng, "puppet")
+		p := newPuppet(t, eng, "puppet", session.Options{})
 		t.Cleanup(func() { closeAll(t, eng.Close) })
 		s := &calls{p: p, b: script}
 		p.record = s.record

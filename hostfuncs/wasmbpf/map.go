@@ -3,24 +3,22 @@ package wasmbpf
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/bowline-edge/bowline/bpf"
 	"github.com/bowline-edge/bowline/hostfuncs"
+	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
 
 // mapHandle is a map that the guest asked for.
 type mapHandle struct {
-	m      *bpf.Map
+	m      *session.Map
 	object *object
 	handle int32
-	// descriptors says that the kernel takes keys or values as file descriptors.
-	descriptors bool
-	events      bpf.Events // opened by the first poll or, of a perf array, the first attach
+	events bpf.Events // opened by the first poll or, of a perf array, the first attach
 
 	lost     uint64    // as last told
 	lostTold time.Time // when
@@ -56,17 +54,27 @@ func (s *instance) handle(o *object, name string) (*mapHandle, error) {
 	if h, ok := o.maps[name]; ok {
 		return h, nil
 	}
-	m, err := o.obj.Map(name)
+	handle, err := s.s.ObjectMap(o.owner, name)
 	if err != nil {
 		return nil, err
 	}
-	h := &mapHandle{m: m, object: o, descriptors: takesDescriptors(m.Type())}
-	var ok bool
-	if h.handle, ok = s.maps.Add(h); !ok {
-		return nil, fmt.Errorf("%d map handles are open, which is the limit: %w", hostfuncs.MaxHandles, unix.EMFILE)
+	m, err := s.s.Map(handle)
+	if err != nil {
+		return nil, err
 	}
+	h := &mapHandle{m: m, object: o, handle: handle}
 	o.maps[name] = h
 	return h, nil
+}
+
+// mapOf answers the map of an object that has a handle.
+func (o *object) mapOf(handle int32) (*mapHandle, bool) {
+	for _, h := range o.maps {
+		if h.handle == handle {
+			return h, true
+		}
+	}
+	return nil, false
 }
 
 // The commands of wasm_bpf_map_operate, which are those of bpf(2).
@@ -83,46 +91,40 @@ const (
 //
 // EBADFD: not a map. EINVAL: an unknown command. EFAULT: a null pointer, or a
 // buffer outside memory. EOPNOTSUPP: a per-CPU map without a CPU in the flags,
-// see [perCPU]. Else what the kernel said: ENOENT, EEXIST, E2BIG, ...
+// see [instance.refused]. Else what the kernel said: ENOENT, EEXIST, E2BIG, ...
 func (s *instance) mapOperate(_ context.Context, in engine.Instance, stack []uint64) (uint64, error) {
-	h, ok := s.maps.Get(int32(uint32(stack[0])))
-	if !ok {
+	m, err := s.s.Map(int32(uint32(stack[0])))
+	if err != nil {
 		return fail(unix.EBADFD), nil
 	}
 	cmd, flags := uint32(stack[1]), stack[5]
-	mem, m := in.Memory(), h.m
+	mem := in.Memory()
 	key, keyOK := field(mem, stack[2], m.KeySize())
 	if !keyOK && !(cmd == cmdNextKey && stack[2] == 0) {
 		return badPointer(cmd), nil
 	}
-	if m.PerCPU() && (cmd == cmdLookup || cmd == cmdUpdate) {
-		return s.perCPU(h, cmd, mem, key, stack[3], flags), nil
+	if no := s.refused(m, cmd, flags); no != 0 {
+		return fail(no), nil
 	}
-	var err error
 	switch cmd {
 	case cmdLookup, cmdUpdate:
-		value, ok := field(mem, stack[3], m.ValueSize())
-		if ok && h.descriptors {
-			var no unix.Errno
-			if value, no = s.resolve(h, cmd, value); no != 0 {
-				return fail(no), nil
-			}
+		size := m.ValueSize()
+		if m.PerCPU() {
+			size = m.CPUValueSize()
 		}
+		value, ok := field(mem, stack[3], size)
 		switch {
 		case !ok:
 			err = unix.EFAULT
+		case cmd == cmdUpdate && namesProgram(m, value):
+			err = unix.EOPNOTSUPP
 		case cmd == cmdLookup:
-			err = m.LookupInto(key, value, flags)
+			err = s.s.Lookup(m, key, value, flags)
 		default:
-			err = m.Update(key, value, flags)
+			err = s.s.Update(m, key, value, flags)
 		}
 	case cmdDelete:
-		if h.descriptors {
-			if _, no := s.resolve(h, cmd, nil); no != 0 {
-				return fail(no), nil
-			}
-		}
-		err = m.Delete(key)
+		err = s.s.Delete(m, key)
 	case cmdNextKey:
 		next, ok := field(mem, stack[4], m.KeySize())
 		if !ok {
@@ -132,7 +134,18 @@ func (s *instance) mapOperate(_ context.Context, in engine.Instance, stack []uin
 	default:
 		err = unix.EINVAL
 	}
-	return fail(hostfuncs.Errno(err)), nil
+	return fail(errno(err)), nil
+}
+
+// errno is the error number of a map operation.
+func errno(err error) unix.Errno {
+	switch {
+	case errors.Is(err, session.ErrHandle):
+		return unix.EBADFD
+	case errors.Is(err, bpf.ErrType):
+		return unix.EOPNOTSUPP
+	}
+	return hostfuncs.Errno(err)
 }
 
 // field is a key or value in guest memory: nil for a size of zero (the keys of

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/bowline-edge/bowline/hostfuncs/session"
 )
 
 // The results of the ancestor's C++ runtime, which plugins rely on.
@@ -160,17 +162,17 @@ func TestPerCPUValuesStayInTheGuestsBuffer(t *testing.T) {
 			t.Errorf("lookup without a CPU = %d, want -EOPNOTSUPP", got)
 		}
 		set := p.u32(123)
-		if got := p.call("op", fd, cmdUpdate, key, set, 0, flagAllCPUs); got != 0 {
+		if got := p.call("op", fd, cmdUpdate, key, set, 0, session.FlagAllCPUs); got != 0 {
 			t.Fatalf("update of all CPUs = %d", got)
 		}
-		if got := p.call("op", fd, cmdLookup, key, value, 0, 0<<32|flagCPU); got != 0 {
+		if got := p.call("op", fd, cmdLookup, key, value, 0, 0<<32|session.FlagCPU); got != 0 {
 			t.Fatalf("lookup on CPU 0 = %d", got)
 		}
 		mem := p.in.Memory()[value:]
 		if mem[0] != 123 || !bytes.Equal(mem[4:4096], fence[4:]) {
 			t.Errorf("lookup wrote % x ..., want 4 bytes of 123 and nothing behind", mem[:16])
 		}
-		if got := p.call("op", fd, cmdLookup, key, value, 0, 1<<20<<32|flagCPU); got != -int64(unix.ERANGE) {
+		if got := p.call("op", fd, cmdLookup, key, value, 0, 1<<20<<32|session.FlagCPU); got != -int64(unix.ERANGE) {
 			t.Errorf("lookup on CPU 2^20 = %d, want -ERANGE", got)
 		}
 	})
@@ -197,8 +199,8 @@ func TestDescriptorsOfTheHostMeanNothing(t *testing.T) {
 		outer, calls, cpus := p.mapOf(obj, "outer"), p.mapOf(obj, "calls"), p.mapOf(obj, "cpus")
 		inner, key := p.mapOf(obj, "inner"), p.u32(0)
 		for fd := range uint32(64) {
-			_, known := p.state.maps.Get(int32(fd))
-			if got := p.call("op", outer, cmdUpdate, key, p.u32(fd), 0, 0); !known && got != -int64(unix.EBADFD) {
+			_, unknown := p.state.s.Map(int32(fd))
+			if got := p.call("op", outer, cmdUpdate, key, p.u32(fd), 0, 0); unknown != nil && got != -int64(unix.EBADFD) {
 				t.Errorf("map of maps takes descriptor %d: %d, want -EBADFD", fd, got)
 			}
 			if got := p.call("op", calls, cmdUpdate, key, p.u32(fd), 0, 0); got != -int64(unix.EOPNOTSUPP) {

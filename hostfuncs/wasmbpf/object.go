@@ -1,7 +1,6 @@
 package wasmbpf
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/bowline-edge/bowline/bpf"
 	"github.com/bowline-edge/bowline/hostfuncs"
+	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
 
@@ -22,6 +22,7 @@ const maxName = 4096
 // object is one loaded BPF object of a guest.
 type object struct {
 	obj    *bpf.Object
+	owner  *session.Object
 	handle int32
 	maps   map[string]*mapHandle
 	rings  []*mapHandle // with an open reader, in the order of opening
@@ -50,25 +51,23 @@ func (s *instance) load(_ context.Context, in engine.Instance, stack []uint64) (
 }
 
 func (s *instance) open(elf []byte) (*object, error) {
-	spec, err := bpf.Open(bytes.NewReader(elf))
+	handle, err := s.s.OpenObject(elf)
 	if err != nil {
 		return nil, err
 	}
-	if s.mapMemory == 0 {
-		return nil, fmt.Errorf("the plugin's maps take all the kernel memory that they may: %w", bpf.ErrMapMemory)
+	owner, err := s.s.Object(handle)
+	if err == nil {
+		err = s.s.Load(owner, bpf.LoadOptions{})
 	}
-	loaded, err := spec.Load(bpf.LoadOptions{MapMemory: s.mapMemory})
+	if err != nil {
+		return nil, errors.Join(err, s.s.Close(handle))
+	}
+	loaded, err := owner.Loaded()
 	if err != nil {
 		return nil, err
 	}
-	o := &object{obj: loaded, maps: map[string]*mapHandle{}}
-	handle, ok := s.objects.Add(o)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("%d objects are open, which is the limit", hostfuncs.MaxHandles), loaded.Close())
-	}
-	o.handle = handle
-	s.mapMemory -= loaded.MapMemory()
-	s.order = append(s.order, o)
+	o := &object{obj: loaded, owner: owner, handle: handle, maps: map[string]*mapHandle{}}
+	s.objects[handle] = o
 	return o, nil
 }
 
@@ -77,7 +76,8 @@ func (s *instance) object(handle uint64) (*object, bool) {
 	if handle > 1<<31-1 {
 		return nil, false
 	}
-	return s.objects.Get(int32(handle))
+	o, ok := s.objects[int32(handle)]
+	return o, ok
 }
 
 // closeObject is wasm_close_bpf_object(object) -> 0. It detaches the object's
@@ -86,7 +86,7 @@ func (s *instance) object(handle uint64) (*object, bool) {
 func (s *instance) closeObject(_ context.Context, _ engine.Instance, stack []uint64) (uint64, error) {
 	o, ok := s.object(stack[0])
 	if !ok {
-		if stack[0] <= 1<<31-1 && s.objects.Known(int32(stack[0])) {
+		if stack[0] <= 1<<31-1 && s.s.Closed(int32(stack[0])) {
 			return 0, nil
 		}
 		return fail(unix.EINVAL), nil
@@ -99,35 +99,39 @@ func (s *instance) closeObject(_ context.Context, _ engine.Instance, stack []uin
 
 // drop takes the object's handles away, and closes it unless a poll is using it.
 func (s *instance) drop(o *object) error {
-	s.objects.Remove(o.handle)
+	delete(s.objects, o.handle)
+	var errs []error
 	for _, m := range o.maps {
-		s.maps.Remove(m.handle)
+		errs = append(errs, s.s.Close(m.handle))
 	}
-	s.order = slices.DeleteFunc(s.order, func(x *object) bool { return x == o })
 	o.closed = true
-	if o.polls > 0 {
-		return nil
+	if o.polls == 0 {
+		errs = append(errs, s.finish(o))
 	}
-	return s.finish(o)
+	return errors.Join(errs...)
 }
 
 // finish closes a dropped object: its readers, then links, programs and maps.
 func (s *instance) finish(o *object) error {
-	s.mapMemory += o.obj.MapMemory()
+	return errors.Join(s.closeReaders(o), s.s.Close(o.handle))
+}
+
+func (s *instance) closeReaders(o *object) error {
 	var errs []error
 	for _, m := range slices.Backward(o.rings) {
 		s.reportLoss(m, time.Time{})
 		errs = append(errs, m.events.Close())
 	}
-	return errors.Join(append(errs, o.obj.Close())...)
+	o.rings = nil
+	return errors.Join(errs...)
 }
 
 // Close closes all objects that the guest left open, newest first.
 func (s *instance) Close() error {
 	var errs []error
-	for _, o := range slices.Backward(slices.Clone(s.order)) {
-		o.polls = 0 // the guest is gone, and its polls with it
-		errs = append(errs, s.drop(o))
+	for _, o := range s.objects {
+		errs = append(errs, s.closeReaders(o))
 	}
-	return errors.Join(errs...)
+	clear(s.objects)
+	return errors.Join(append(errs, s.s.End())...)
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/bowline-edge/bowline/hostfuncs/session"
 )
 
 func TestLoadAnswersZeroAndTheHostSaysWhy(t *testing.T) {
@@ -108,13 +110,14 @@ func TestEverythingIsClosedWhenTheGuestEnds(t *testing.T) {
 
 func TestMapMemoryIsForAllObjectsOfAPlugin(t *testing.T) {
 	onEngines(t, func(t *testing.T, p *puppet) {
-		before := p.state.mapMemory
-		obj := p.load("puppet.bpf.o")
-		used := before - p.state.mapMemory
+		before := p.state.s.Memory()
+		p.load("puppet.bpf.o")
+		used := before - p.state.s.Memory()
 		if used < 8192 || used > 1<<20 {
 			t.Errorf("the object was charged %d bytes; its ring buffers alone take 8192", used)
 		}
-		p.state.mapMemory = used - 1
+		p = newPuppet(t, p.eng, "puppet", session.Options{MapMemory: 2*used - 1})
+		obj := p.load("puppet.bpf.o")
 		elf := testdata(t, "puppet.bpf.o")
 		if got := p.call("load", p.put(elf), uint64(len(elf))); got != 0 {
 			t.Errorf("a second object was loaded beyond the limit")

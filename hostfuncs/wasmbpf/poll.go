@@ -79,8 +79,8 @@ func (s *instance) pollWith(ctx context.Context, in engine.Instance, obj uint64,
 	if !ok {
 		return s.refuse("poll", unix.EINVAL, "%#x is not an open BPF object", obj)
 	}
-	h, ok := s.maps.Get(int32(fd))
-	if !ok || h.object != o {
+	h, ok := o.mapOf(int32(fd))
+	if !ok {
 		return s.refuse("poll", unix.EBADFD, "%d is not a map of this BPF object", int32(fd))
 	}
 	if limit == 0 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/internal/kerneltest"
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
@@ -28,6 +29,7 @@ const (
 // the numbers that the test gives.
 type puppet struct {
 	t        *testing.T
+	eng      engine.Engine
 	in       engine.Instance
 	state    *instance
 	logged   []string
@@ -49,7 +51,7 @@ func withGuest(t *testing.T, guest string, test func(t *testing.T, p *puppet)) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { closeAll(t, eng.Close) })
-			test(t, newPuppet(t, eng, guest))
+			test(t, newPuppet(t, eng, guest, session.Options{}))
 		})
 	}
 }
@@ -63,7 +65,7 @@ func closeAll(t *testing.T, closers ...func() error) {
 	}
 }
 
-func newPuppet(t *testing.T, eng engine.Engine, guest string) *puppet {
+func newPuppet(t *testing.T, eng engine.Engine, guest string, opts session.Options) *puppet {
 	t.Helper()
 	wasm := testdata(t, guest+".wasm")
 	ctx := context.Background()
@@ -71,8 +73,8 @@ func newPuppet(t *testing.T, eng engine.Engine, guest string) *puppet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &puppet{t: t, next: 4096}
-	bound, err := Provider{}.Bind(engine.Env{
+	p := &puppet{t: t, eng: eng, next: 4096}
+	bound, err := Provider{Options: opts}.Bind(engine.Env{
 		Name: "puppet",
 		Log:  func(l string) { p.logged = append(p.logged, l) },
 		Report: func(step string, err error) {

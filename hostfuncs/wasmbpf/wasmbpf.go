@@ -1,18 +1,17 @@
 // Package wasmbpf is the import module wasm_bpf: it runs plugins that were
-// written for wasm-bpf, unchanged. Handles are the instance's own; a guest never
-// sees or uses a file descriptor of the host.
+// written for wasm-bpf, unchanged. It is a thin layer over package session, as wasi_ebpf
+// is: handles are the instance's own; a guest never sees or uses a file descriptor of the host.
 //
 // The results are those of the ancestor's C++ runtime where a plugin could tell
 // the difference; docs/rationale.md lists where we differ and why.
 package wasmbpf
 
 import (
-	"cmp"
 	"context"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/bowline-edge/bowline/hostfuncs"
+	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
 
@@ -22,15 +21,10 @@ const (
 	WrapperName = "callback-wrapper"
 )
 
-// DefaultMapMemory is how many bytes of kernel memory the maps of one plugin may
-// take when [Provider].MapMemory is zero: an eighth of a box with 1 GB.
-const DefaultMapMemory = 128 << 20
-
 // Provider offers the wasm_bpf functions. The zero value is ready.
 type Provider struct {
-	// MapMemory is how many bytes of kernel memory the maps of one instance may
-	// take at a time. Zero means DefaultMapMemory.
-	MapMemory uint64
+	// Options are what each instance may use.
+	Options session.Options
 }
 
 var _ engine.Provider = Provider{}
@@ -75,16 +69,15 @@ func (Provider) Offers() []engine.Import {
 
 // Bind makes the state of one instance. It owns nothing yet.
 func (p Provider) Bind(env engine.Env) (engine.Bound, error) {
-	return &instance{env: env, mapMemory: cmp.Or(p.MapMemory, DefaultMapMemory)}, nil
+	return &instance{env: env, s: session.New(p.Options), objects: map[int32]*object{}}, nil
 }
 
-// instance is what one guest has open.
+// instance is what one guest has open: the session holds it, beside it is only what
+// this interface adds.
 type instance struct {
-	env       engine.Env
-	mapMemory uint64 // what is left of the limit, in bytes
-	objects   hostfuncs.Handles[*object]
-	maps      hostfuncs.Handles[*mapHandle]
-	order     []*object // newest last
+	env     engine.Env
+	s       *session.Session
+	objects map[int32]*object // by handle
 }
 
 var _ engine.Bound = (*instance)(nil)

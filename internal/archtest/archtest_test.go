@@ -24,9 +24,11 @@ const module = "github.com/bowline-edge/bowline/"
 // below it. A package that is not here fails the test: add it, and draw it.
 var mayImport = map[string][]string{
 	"bpf":                     {"internal/kernel"},
-	"cmd/bowline":             {"node", "bpf", "internal/kernel", "internal/wasmfile", "runtime/engine"},
+	"cmd/bowline":             {"node", "bpf", "internal/kernel", "internal/wasmfile", "runtime/engine", "wasi-ebpf/abi"},
 	"hostfuncs":               {"bpf"},
-	"hostfuncs/wasmbpf":       {"hostfuncs", "bpf", "runtime/engine"},
+	"hostfuncs/session":       {"hostfuncs", "bpf", "internal/kernel", "wasi-ebpf/abi"},
+	"hostfuncs/ebpf":          {"hostfuncs", "hostfuncs/session", "bpf", "internal/kernel", "runtime/engine", "wasi-ebpf/abi"},
+	"hostfuncs/wasmbpf":       {"hostfuncs", "hostfuncs/session", "bpf", "runtime/engine"},
 	"internal/kernel":         {},
 	"internal/kerneltest":     {"internal/kernel", "bpf"},
 	"internal/archtest":       {},

@@ -6,6 +6,7 @@ package kerneltest
 import (
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -80,4 +81,19 @@ func detachedRoot(t testing.TB, name string) string {
 	}
 	t.Cleanup(func() { unix.Close(fd) })
 	return fdPath(fd)
+}
+
+// Eventually waits for what the kernel does in its own time, such as freeing what nobody holds any more, and fails after ten seconds.
+func Eventually(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(10 * time.Second)
+	for !is() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("%s: not within ten seconds", what)
+		}
+	}
 }

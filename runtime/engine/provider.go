@@ -29,6 +29,10 @@ type Env struct {
 	// the whole error, because the guest may only get a number. A nil error says
 	// that the step went well. Not nil.
 	Report func(step string, err error)
+	// Note is as Report, for interfaces whose guests get the text themselves: the
+	// outcome counts for the exit code, but is told only to who asks for details.
+	// Not nil.
+	Note func(step string, err error)
 }
 
 // Bound is the host's side of one instance.

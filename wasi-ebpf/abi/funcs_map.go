@@ -115,7 +115,7 @@ func mapFuncs() []Func {
 		{
 			Family: "map", Name: "map_write_ring",
 			Doc:    "Writes records to a user ring buffer, whose programs read them with bpf_user_ringbuf_drain.",
-			Params: []Param{m, in("frames", "Records as events_read answers them: frame, data, padding. Source and flags are 0.", Bytes), in("out_records", "Receives how many were written.", OutU32)},
+			Params: []Param{m, in("frames", "Records as events_read answers them: frame, data, padding. Source and flags do not count.", Bytes), in("out_records", "Receives how many were written.", OutU32)},
 			Errnos: cases("AGAIN: There is no room for the next one; out_records are written.", "INVAL: A frame is damaged or larger than the ring, or the map is of another type; those before it are written.", "BUSY: Another handle of the same map writes.", closed), Kernel: "6.1",
 		},
 	}

@@ -162,7 +162,7 @@ type Batch struct {
 // SourceStats are the totals of one source.
 type SourceStats struct {
 	Records uint64 `doc:"Records delivered."`
-	Bytes   uint64 `doc:"Bytes of data delivered, without frames."`
+	Bytes   uint64 `doc:"Bytes delivered: frames, data and padding."`
 	Lost    uint64 `doc:"Records that the kernel could not store."`
 	Flags   uint32 `doc:"Of batch."`
 	Pad     uint32 `doc:"0."`

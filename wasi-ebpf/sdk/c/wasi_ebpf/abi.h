@@ -584,7 +584,7 @@ EBPF_ASSERT(offsetof(struct ebpf_batch, need) == 20);
  */
 struct ebpf_source_stats {
 	uint64_t records; /* Records delivered. */
-	uint64_t bytes; /* Bytes of data delivered, without frames. */
+	uint64_t bytes; /* Bytes delivered: frames, data and padding. */
 	uint64_t lost; /* Records that the kernel could not store. */
 	uint32_t flags; /* Of EBPF_BATCH_*. */
 	uint32_t pad; /* 0. */
@@ -1159,7 +1159,8 @@ extern ebpf_errno ebpf_map_inner(ebpf_map map, const void *key, uint32_t key_len
  * Writes records to a user ring buffer, whose programs read them with bpf_user_ringbuf_drain.
  * Linux 6.1.
  *   map         The map.
- *   frames      Records as events_read answers them: frame, data, padding. Source and flags are 0.
+ *   frames      Records as events_read answers them: frame, data, padding. Source and flags do not
+ *               count.
  *   out_records Receives how many were written.
  *   EBPF_EAGAIN    There is no room for the next one; out_records are written.
  *   EBPF_EINVAL    A frame is damaged or larger than the ring, or the map is of another type; those

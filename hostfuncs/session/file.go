@@ -1,0 +1,89 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/bowline-edge/bowline/bpf"
+	"github.com/bowline-edge/bowline/internal/kernel"
+)
+
+// FileKind says what a descriptor of the host is, that a guest has a handle of.
+type FileKind string
+
+// The kinds.
+const (
+	Socket  FileKind = "socket"
+	Process FileKind = "process"
+	Cgroup  FileKind = "cgroup"
+	Path    FileKind = "file"
+)
+
+// file is a descriptor that stands for a thing in keys and values of maps, and can be neither read nor written by the guest.
+type file struct {
+	*os.File
+	kind FileKind
+}
+
+func (s *Session) addFile(f *os.File, kind FileKind) (int32, error) {
+	return s.add(&file{f, kind}, f.Close)
+}
+
+// File finds a descriptor of one kind.
+func (s *Session) File(handle int32, kind FileKind) (*os.File, error) {
+	f, err := get[*file](s, handle, string(kind))
+	if err != nil {
+		return nil, err
+	}
+	if f.kind != kind {
+		return nil, noHandle(handle, string(kind))
+	}
+	return f.File, nil
+}
+
+// OpenSocket takes a socket of a process. Requires at least Linux 5.6.
+func (s *Session) OpenSocket(pid, fd int32) (int32, error) {
+	f, err := bpf.SocketOf(int(pid), int(fd))
+	if err != nil {
+		return 0, err
+	}
+	return s.addFile(f, Socket)
+}
+
+// OpenProcess opens a process. Requires at least Linux 5.3.
+func (s *Session) OpenProcess(pid int32) (int32, error) {
+	if pid <= 0 {
+		return 0, fmt.Errorf("open process: %w: %d is no process id", ErrArgument, pid)
+	}
+	fd, err := unix.PidfdOpen(int(pid), 0)
+	if err != nil {
+		return 0, fmt.Errorf("open process %d: %w", pid, err)
+	}
+	return s.addFile(os.NewFile(uintptr(fd), "pidfd"), Process)
+}
+
+// OpenCgroup opens a control group by path or local name.
+func (s *Session) OpenCgroup(path string) (int32, error) {
+	f, err := kernel.OpenCgroup(s.name(path))
+	if err != nil {
+		return 0, fmt.Errorf("open cgroup %s: %w", path, err)
+	}
+	return s.addFile(f, Cgroup)
+}
+
+// OpenFile opens a file or directory for its identity alone.
+func (s *Session) OpenFile(path string) (int32, error) {
+	// An O_PATH descriptor is not taken as a key; a plain one must not wait for the other end of a pipe.
+	fd, err := unix.Open(s.name(path), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return 0, fmt.Errorf("open file %s: %w", path, err)
+	}
+	return s.addFile(os.NewFile(uintptr(fd), path), Path)
+}
+
+// isMissing reports whether a look-up found no such key.
+func isMissing(err error) bool { return errors.Is(err, ebpf.ErrKeyNotExist) }

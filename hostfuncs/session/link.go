@@ -1,0 +1,64 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/bowline-edge/bowline/bpf"
+)
+
+// Attach attaches a program. Local names in the target are resolved by [Session.Resolve].
+func (s *Session) Attach(p *bpf.Program, t bpf.Target) (int32, error) {
+	l, err := p.Attach(t)
+	if err != nil {
+		return 0, err
+	}
+	return s.add(l, l.Close)
+}
+
+// Link finds a link.
+func (s *Session) Link(handle int32) (*bpf.Link, error) { return get[*bpf.Link](s, handle, "link") }
+
+// Resolve answers what a local name of a plugin stands for on this box; a name that is none stands for itself.
+func (s *Session) Resolve(name string) string { return s.name(name) }
+
+// iter is one run of an iterator.
+type iter struct {
+	r io.ReadCloser
+}
+
+// OpenIter starts one run of an iterator.
+func (s *Session) OpenIter(l *bpf.Link) (int32, error) {
+	r, err := l.OpenIter()
+	if err != nil {
+		return 0, err
+	}
+	return s.add(&iter{r}, r.Close)
+}
+
+// ReadIter reads the next output of a run, 0 bytes at its end. The kernel produces it during the call; a record of an iterator is
+// at most a few pages long.
+func (s *Session) ReadIter(ctx context.Context, handle int32, buf []byte) (int, error) {
+	it, err := get[*iter](s, handle, "iterator")
+	if err != nil {
+		return 0, err
+	}
+	if len(buf) == 0 {
+		return 0, fmt.Errorf("read iterator: %w: a buffer of 0 bytes", ErrArgument)
+	}
+	if ctx.Err() != nil {
+		return 0, ErrInterrupted
+	}
+	n, err := it.r.Read(buf)
+	if err == nil || errors.Is(err, io.EOF) {
+		return n, nil
+	}
+	var path *os.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return 0, fmt.Errorf("read iterator: %w", err)
+}

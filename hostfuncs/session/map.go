@@ -1,0 +1,90 @@
+package session
+
+import (
+	"github.com/bowline-edge/bowline/bpf"
+)
+
+// Map is a map that an instance has a handle of.
+type Map struct {
+	*bpf.Map
+	// valueFDs and keyFDs say that the kernel takes values or keys as descriptors, where the guest writes handles.
+	valueFDs, keyFDs bool
+	ring             *bpf.UserRing // opened by the first write
+	close            func() error
+}
+
+// newMap wraps a map; closer closes what the handle owns of it, nil for nothing.
+func newMap(m *bpf.Map, closer func() error) *Map {
+	return &Map{Map: m, valueFDs: m.ValuesAreFDs(), keyFDs: m.KeysAreFDs(), close: closer}
+}
+
+func (s *Session) addMap(m *Map) (int32, error) { return s.add(m, m.end) }
+
+func (m *Map) end() error {
+	var err error
+	if m.ring != nil {
+		err = m.ring.Close()
+	}
+	if m.close != nil {
+		if cerr := m.close(); err == nil {
+			err = cerr
+		}
+	}
+	return err
+}
+
+// CreateMap makes a map without an object, within the budget of the session.
+func (s *Session) CreateMap(o bpf.MapOptions) (int32, error) {
+	var err error
+	if o.MapMemory, err = s.room(); err != nil {
+		return 0, err
+	}
+	m, err := bpf.CreateMap(o)
+	if err != nil {
+		return 0, err
+	}
+	charged := m.Memory()
+	s.memory -= charged
+	return s.addMap(newMap(m, func() error {
+		s.memory += charged
+		return m.Close()
+	}))
+}
+
+// ObjectMap makes a handle of a map of a loaded object.
+func (s *Session) ObjectMap(o *Object, name string) (int32, error) {
+	loaded, err := o.Loaded()
+	if err != nil {
+		return 0, err
+	}
+	m, err := loaded.Map(name)
+	if err != nil {
+		return 0, err
+	}
+	return s.addMap(newMap(m, nil))
+}
+
+// Map finds a map.
+func (s *Session) Map(handle int32) (*Map, error) { return get[*Map](s, handle, "map") }
+
+// InnerMap opens the map that a map of maps holds under a key.
+func (s *Session) InnerMap(m *Map, key []byte) (int32, error) {
+	inner, err := m.GetMap(key)
+	if err != nil {
+		return 0, err
+	}
+	return s.addMap(newMap(inner, inner.Close))
+}
+
+// WriteRing writes framed records to a user ring buffer and answers how many.
+func (m *Map) WriteRing(frames []byte) (int, error) {
+	if m.ring == nil {
+		ring, err := bpf.OpenUserRing(m.Map)
+		if err != nil {
+			return 0, err
+		}
+		m.ring = ring
+	}
+	_, n, err := m.ring.WriteBatch(frames)
+	return n, err
+}

@@ -1,0 +1,111 @@
+package session
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+
+	"github.com/bowline-edge/bowline/bpf"
+)
+
+// Object is a BPF object, before and after its load.
+type Object struct {
+	spec    *bpf.Spec
+	replace map[string]*bpf.Map
+	loaded  *bpf.Object // nil before the load
+	charged uint64      // of the session's memory
+	share   *sharedObject
+}
+
+// OpenObject reads an ELF object. Nothing is loaded.
+func (s *Session) OpenObject(elf []byte) (int32, error) {
+	spec, err := bpf.Open(bytes.NewReader(elf))
+	if err != nil {
+		return 0, err
+	}
+	o := &Object{spec: spec, replace: map[string]*bpf.Map{}}
+	return s.add(o, func() error { return s.closeObject(o) })
+}
+
+func (s *Session) closeObject(o *Object) error {
+	if o.loaded == nil {
+		return nil
+	}
+	s.memory += o.charged
+	if o.share != nil {
+		return o.share.release()
+	}
+	return o.loaded.Close()
+}
+
+// Object finds an object.
+func (s *Session) Object(handle int32) (*Object, error) { return get[*Object](s, handle, "BPF object") }
+
+// Loaded is the object in the kernel. The error matches [ErrNotLoaded] before the load.
+func (o *Object) Loaded() (*bpf.Object, error) {
+	if o.loaded == nil {
+		return nil, ErrNotLoaded
+	}
+	return o.loaded, nil
+}
+
+// configurable answers the spec of an object that is not loaded.
+func (o *Object) configurable() (*bpf.Spec, error) {
+	if o.loaded != nil {
+		return nil, fmt.Errorf("%w; this has to be done before", ErrLoaded)
+	}
+	return o.spec, nil
+}
+
+// Load creates the object's maps and loads its programs, within the budget of the session.
+func (s *Session) Load(o *Object, opts bpf.LoadOptions) error {
+	spec, err := o.configurable()
+	if err != nil {
+		return err
+	}
+	if opts.MapMemory, err = s.room(); err != nil {
+		return err
+	}
+	opts.Maps = o.replace
+	loaded, err := spec.Load(opts)
+	if err != nil {
+		return err
+	}
+	o.loaded, o.charged = loaded, loaded.MapMemory()
+	s.memory -= o.charged
+	return nil
+}
+
+// MapField is what SetMap sets.
+type MapField int
+
+// The fields of a map that can be set before the load.
+const (
+	MaxEntries MapField = iota
+	Flags
+	KeySize
+	ValueSize
+)
+
+// SetMap changes a map before it is created.
+func (o *Object) SetMap(name string, field MapField, value uint64) error {
+	spec, err := o.configurable()
+	if err != nil {
+		return err
+	}
+	if value > math.MaxUint32 {
+		return fmt.Errorf("map %s: %w: %d does not fit in 32 bits", name, ErrRange, value)
+	}
+	n := uint32(value)
+	switch field {
+	case MaxEntries:
+		return spec.SetMaxEntries(name, n)
+	case Flags:
+		return spec.SetMapFlags(name, n)
+	case KeySize:
+		return spec.SetKeySize(name, n)
+	case ValueSize:
+		return spec.SetValueSize(name, n)
+	}
+	return fmt.Errorf("map %s: %w: no field %d", name, ErrArgument, field)
+}

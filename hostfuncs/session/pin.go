@@ -1,0 +1,86 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/bowline-edge/bowline/bpf"
+)
+
+// pins opens our folder in the BPF file system.
+func (s *Session) pins() (*bpf.PinDir, error) { return bpf.OpenPinDir(s.opts.PinPath) }
+
+// Pin keeps a map, a program or a link after the process, under a name.
+func (s *Session) Pin(handle int32, name string) error {
+	e, ok := s.handles.Get(handle)
+	if !ok {
+		return noHandle(handle, "map, program or link")
+	}
+	if err := checkName(name); err != nil {
+		return err
+	}
+	var pin func(*bpf.PinDir) error
+	switch v := e.value.(type) {
+	case *Map:
+		pin = func(d *bpf.PinDir) error { return d.PinMap(name, v.Map) }
+	default:
+		return fmt.Errorf("pin %s: %w: only maps, programs and links can be pinned", name, errKind)
+	}
+	d, err := s.pins()
+	if err != nil {
+		return err
+	}
+	return errors.Join(pin(d), d.Close())
+}
+
+// OpenPinned opens what was pinned under a name.
+func (s *Session) OpenPinned(name string, kind Kind) (int32, error) {
+	if err := checkName(name); err != nil {
+		return 0, err
+	}
+	d, err := s.pins()
+	if err != nil {
+		return 0, err
+	}
+	defer d.Close()
+	switch kind {
+	case KindMap:
+		m, err := d.OpenMap(name, bpf.PinOptions{})
+		if err != nil {
+			return 0, err
+		}
+		return s.addMap(newMap(m, m.Close))
+	}
+	return 0, fmt.Errorf("open pin %s: %w: only maps, programs and links can be pinned", name, ErrArgument)
+}
+
+// Unpin removes a pin.
+func (s *Session) Unpin(name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	d, err := s.pins()
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Remove(name), d.Close())
+}
+
+// maxName is the longest name of a share or a pin.
+const maxName = 64
+
+// checkName refuses names of shares and pins that could mean something to a file system or a terminal.
+func checkName(name string) error {
+	if len(name) == 0 || len(name) > maxName {
+		return fmt.Errorf("%w: a name of %d characters, not 1 to %d", ErrArgument, len(name), maxName)
+	}
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '_' || c == '-' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
+		case c == '.' && i > 0:
+		default:
+			return fmt.Errorf("%w: name %q: only letters, digits, '_', '-' and '.', the first of them no '.'", ErrArgument, name)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,48 @@
+package session
+
+import (
+	"github.com/bowline-edge/bowline/bpf"
+)
+
+// Program finds a program.
+func (s *Session) Program(handle int32) (*bpf.Program, error) {
+	return get[*bpf.Program](s, handle, "program")
+}
+
+// ObjectProgram makes a handle of a program of a loaded object.
+func (s *Session) ObjectProgram(o *Object, name string) (int32, error) {
+	loaded, err := o.Loaded()
+	if err != nil {
+		return 0, err
+	}
+	p, err := loaded.Program(name)
+	if err != nil {
+		return 0, err
+	}
+	return s.add(p, nil)
+}
+
+// LoadProgram loads a program that the guest has generated. Instructions name maps by handle.
+func (s *Session) LoadProgram(o bpf.ProgramOptions) (int32, error) {
+	o.Map = func(handle int32) (*bpf.Map, error) {
+		m, err := s.Map(handle)
+		if err != nil {
+			return nil, err
+		}
+		return m.Map, nil
+	}
+	p, err := bpf.LoadProgram(o)
+	if err != nil {
+		return 0, err
+	}
+	return s.add(p, p.Close)
+}
+
+// EnableStats lets the kernel measure all programs while the handle is open.
+func (s *Session) EnableStats() (int32, error) {
+	c, err := bpf.EnableStats()
+	if err != nil {
+		return 0, err
+	}
+	return s.add(c, c.Close)
+}
