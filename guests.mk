@@ -24,7 +24,9 @@ BENCHES  := $(patsubst %.bpf.c,%,$(wildcard bench/guests/*.bpf.c))
 KERNELS  := runtime/preempt/testdata/kernels.wasm
 # Every other .bpf.c and .wat of the repository is a test's.
 SOURCES  := $(shell find . -name .git -prune -o \( -name '*.bpf.c' -o -name '*.wat' \) -printf '%P\n')
-GUESTS   := $(sort $(EXAMPLES:%=%.wasm) $(BENCHES:%=%.wasm) $(KERNELS) \
+# Imports every function of module wasi_ebpf, through the C header.
+IMPORTS  := wasi-ebpf/abi/gen/testdata/imports.wasm
+GUESTS   := $(sort $(EXAMPLES:%=%.wasm) $(BENCHES:%=%.wasm) $(KERNELS) $(IMPORTS) \
 	$(patsubst %.bpf.c,%.bpf.o,$(filter %.bpf.c,$(SOURCES))) $(patsubst %.wat,%.wasm,$(filter %.wat,$(SOURCES))))
 
 .PHONY: guests check-guests guest-tools
@@ -42,6 +44,10 @@ runtime/preempt/testdata/names.wasm internal/wasmfile/testdata/all.wasm: WAT_FLA
 
 $(KERNELS): %.wasm: %.c
 	$(CLANG) --target=wasm32 -O2 -nostdlib -ffreestanding -fno-builtin -Wl,--no-entry -Wl,--strip-all $< -o $@ && chmod 644 $@
+
+$(IMPORTS): %.wasm: %.c wasi-ebpf/sdk/c/wasi_ebpf/abi.h
+	$(CLANG) --target=wasm32 -std=c99 -Oz -Wall -Wextra -Werror -nostdlib -ffreestanding -I wasi-ebpf/sdk/c \
+		-Wl,--no-entry -Wl,--strip-all $< -o $@ && chmod 644 $@
 
 $(EXAMPLES:%=%.bpf.o): %.bpf.o: %.h
 

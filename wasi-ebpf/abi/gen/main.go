@@ -21,6 +21,7 @@ type output struct {
 func outputs() []output {
 	files := []output{
 		{"wasi-ebpf/sdk/c/wasi_ebpf/abi.h", func(string) (string, error) { return header(), nil }},
+		{"wasi-ebpf/abi/gen/testdata/imports.c", func(string) (string, error) { return importsGuest(), nil }},
 		{"wasi-ebpf/wit/ebpf.wit", func(string) (string, error) { return wit(), nil }},
 	}
 	for _, page := range pages() {

@@ -33,6 +33,8 @@ func blocksOf(page string) map[string]func() string {
 		blocks["example"] = batchExample
 	case "link":
 		blocks["hooks"] = hookTable
+	case "kernel":
+		blocks["names"] = nameTable
 	}
 	for _, f := range abi.Functions() {
 		if f.Family == page {
@@ -243,6 +245,27 @@ func hookTable() string {
 			orDash(h.Update), orDash(h.Detach), orDash(h.Pin), cell(h.Doc))
 	}
 	return b.String()
+}
+
+// nameTable lists names whose place is a number.
+func nameTable() string {
+	var b strings.Builder
+	b.WriteString("### Names of types\n\n| number | program type | map type | BTF kind |\n|---:|---|---|---|\n")
+	lists := [][]string{abi.ProgramTypes(), abi.MapTypes(), abi.BTFKinds()}
+	for n := 0; ; n++ {
+		row, empty := fmt.Sprintf("| %d |", n), true
+		for _, list := range lists {
+			name := ""
+			if n < len(list) {
+				name, empty = "`"+list[n]+"`", false
+			}
+			row += " " + name + " |"
+		}
+		if empty {
+			return b.String()
+		}
+		b.WriteString(row + "\n")
+	}
 }
 
 func codeList(list string) string { return "`" + strings.ReplaceAll(list, ", ", "`, `") + "`" }
