@@ -37,6 +37,8 @@ var usages = []struct {
 	{[]string{"tcpopt"}, `the cgroup is missing; see --help`},
 	{[]string{"tcpopt", "--congestion", "sixteen-letters!", "."},
 		`--congestion: a congestion control's name has at most 15 characters, got "sixteen-letters!"`},
+	{[]string{"share", "write"}, `write NAME or read NAME is missing; see --help`},
+	{[]string{"share", "watch", "x"}, `"watch" is neither write nor read; see --help`},
 	{[]string{"uprobe"}, `FILE:FUNCTION is missing; see --help`},
 	{[]string{"uprobe", "a:b", "c:d"}, `unexpected argument "c:d"; see --help`},
 	{[]string{"lsm", "--", "extra"}, `unexpected argument "extra"; see --help`},

@@ -1,0 +1,92 @@
+package examples_test
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bowline-edge/bowline/internal/kerneltest"
+	"github.com/bowline-edge/bowline/node"
+)
+
+// TestSharedMapStaysAsLongAsOnePluginHasIt runs two plugins: one writes, the other sees it; the writer ends, the other goes on; after
+// both nothing is left, which kerneltest.Main looks after.
+func TestSharedMapStaysAsLongAsOnePluginHasIt(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	for _, engine := range node.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			const name = "bowline-examples"
+			writer := startShare(t, engine, "write", name)
+			writer.await(t, "counting; shared as "+name)
+			start(t, "exec sleep 0")
+			reader := startShare(t, engine, "read", name, "--interval", "1")
+			reader.await(t, "sleep")
+			writer.end(t)
+			before := strings.Count(reader.out.String(), "COMMAND")
+			reader.awaitFunc(t, "another table", func(s string) bool { return strings.Count(s, "COMMAND") >= before+2 })
+			reader.end(t)
+			late := startShare(t, engine, "read", name)
+			if code := late.wait(t); code != 1 || !strings.Contains(late.err.String(), "no process shares a map under this name") {
+				t.Errorf("after both, opening the share ends with %d: %s", code, late.err.String())
+			}
+		})
+	}
+}
+
+// share is a run of the plugin.
+type share struct {
+	out, err output
+	stop     context.CancelFunc
+	ended    chan struct{}
+	code     int
+}
+
+func startShare(t *testing.T, engine string, args ...string) *share {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	s := &share{stop: stop, ended: make(chan struct{})}
+	go func() {
+		defer close(s.ended)
+		s.code, _ = node.Run(ctx, node.RunOptions{
+			File: filepath.Join("share", "share.wasm"), Args: args, Engine: engine, CacheDir: "off", Stdout: &s.out, Stderr: &s.err,
+		})
+	}()
+	t.Cleanup(func() { stop(); <-s.ended })
+	return s
+}
+
+func (s *share) await(t *testing.T, text string) {
+	t.Helper()
+	s.awaitFunc(t, text, func(out string) bool { return strings.Contains(out, text) })
+}
+
+func (s *share) awaitFunc(t *testing.T, what string, is func(string) bool) {
+	t.Helper()
+	s.out.await(t, s.ended, func(lines []string) string {
+		if is(strings.Join(lines, "\n")) {
+			return ""
+		}
+		return what
+	})
+}
+
+// end stops the plugin as Ctrl-C does.
+func (s *share) end(t *testing.T) {
+	t.Helper()
+	s.stop()
+	if code := s.wait(t); code != node.ExitInterrupted {
+		t.Errorf("the plugin ended with %d: %s", code, s.err.String())
+	}
+}
+
+func (s *share) wait(t *testing.T) int {
+	t.Helper()
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		t.Fatal("the plugin does not end")
+	}
+	return s.code
+}
