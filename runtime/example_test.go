@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/bowline-edge/bowline/hostfuncs/ebpf"
 	"github.com/bowline-edge/bowline/hostfuncs/wasmbpf"
 	"github.com/bowline-edge/bowline/runtime"
 	"github.com/bowline-edge/bowline/runtime/engine"
@@ -25,7 +26,9 @@ func embed(ctx context.Context) error {
 		return err
 	}
 	defer eng.Close()
-	rt, err := runtime.New(runtime.Options{Engine: eng, Providers: []engine.Provider{wasmbpf.Provider{}}})
+	rt, err := runtime.New(runtime.Options{
+		Engine: eng, Providers: []engine.Provider{ebpf.Provider{}, wasmbpf.Provider{}},
+	})
 	if err != nil {
 		return err
 	}
