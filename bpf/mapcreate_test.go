@@ -150,9 +150,7 @@ func TestFrozenMapsAreReadOnly(t *testing.T) {
 	if info, err := m.Info(); err != nil || !info.Frozen {
 		t.Errorf("got %+v, %v", info, err)
 	}
-	if err := m.Freeze(); err != nil {
-		t.Errorf("again: %v", err)
-	}
+	wantError(t, m.Freeze(), ErrBusy, "freeze map Array", "frozen already")
 	mapped := create(t, MapOptions{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1, Flags: unix.BPF_F_MMAPABLE})
 	mem, err := unix.Mmap(mapped.FD(), 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {

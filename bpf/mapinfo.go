@@ -61,8 +61,8 @@ func (m *Map) Info() (MapInfo, error) {
 }
 
 // Freeze forbids user space to change the map from now on, for ever; programs still may. Requires at least Linux 5.2. The error
-// matches [ErrUnsupported] for types that cannot be frozen and before, [ErrBusy] if memory of it is mapped to be written, and
-// [ErrPermission] if the map was opened to be read only. Freezing it again is no error.
+// matches [ErrUnsupported] for types that cannot be frozen and before, [ErrBusy] if the map is frozen already or memory of it is
+// mapped to be written, and [ErrPermission] if the map was opened to be read only.
 func (m *Map) Freeze() error {
 	if !m.use.enter() {
 		return fmt.Errorf("freeze map %s: %w", m.name, os.ErrClosed)
@@ -74,7 +74,7 @@ func (m *Map) Freeze() error {
 		return nil
 	case errors.Is(err, unix.EPERM): // a frozen map is one that this descriptor may not write to
 		if info, ierr := m.m.Info(); ierr == nil && info.Frozen() {
-			return nil
+			return fmt.Errorf("freeze map %s: %w: it is frozen already: %w", m.name, ErrBusy, err)
 		}
 		return &PermissionError{What: "freeze map " + m.name, Capability: "a map that was opened to be written, too", Cause: err}
 	case errors.Is(err, unix.EBUSY):
