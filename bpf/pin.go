@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -21,7 +22,7 @@ import (
 // return an error that matches [os.ErrClosed].
 //
 // Names are 1 to 64 characters of a-z, A-Z, 0-9, "_", "-" and ".", the first of which is no ".": other names match [ErrName]. So no
-// name leads out of the folder.
+// name leads out of the folder. The kernel takes no "." in names of pins, so that in the file system it is a ",".
 type PinDir struct {
 	path string
 	dir  int // a descriptor of the folder
@@ -140,7 +141,7 @@ func (d *PinDir) OpenMap(name string, o PinOptions) (*Map, error) {
 
 // Remove takes a name away; what it named goes when nobody else holds it. A name that is not there matches [ErrNotFound].
 func (d *PinDir) Remove(name string) error {
-	return d.with("remove pin", name, func() error { return unix.Unlinkat(d.dir, name, 0) })
+	return d.with("remove pin", name, func() error { return unix.Unlinkat(d.dir, onDisk(name), 0) })
 }
 
 // List returns the names in the folder, sorted.
@@ -149,14 +150,15 @@ func (d *PinDir) List() ([]string, error) {
 		return nil, fmt.Errorf("list pins in %s: %w", d.path, os.ErrClosed)
 	}
 	defer d.leave()
-	entries, err := os.ReadDir(d.file("."))
+	entries, err := os.ReadDir(d.file(""))
 	if err != nil {
 		return nil, fmt.Errorf("list pins in %s: %w", d.path, err)
 	}
 	var names []string
 	for _, e := range entries {
-		if !e.IsDir() && checkPinName(e.Name()) == nil {
-			names = append(names, e.Name())
+		name := strings.ReplaceAll(e.Name(), ",", ".")
+		if !e.IsDir() && checkPinName(name) == nil {
+			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
@@ -225,7 +227,10 @@ func (d *PinDir) leave() {
 }
 
 // file is a path to a name in the folder, wherever that is mounted now.
-func (d *PinDir) file(name string) string { return "/proc/self/fd/" + strconv.Itoa(d.dir) + "/" + name }
+func (d *PinDir) file(name string) string { return "/proc/self/fd/" + strconv.Itoa(d.dir) + "/" + onDisk(name) }
+
+// onDisk is a name as the file system has it.
+func onDisk(name string) string { return strings.ReplaceAll(name, ".", ",") }
 
 // wrongKind closes what was opened and says what it is.
 func (d *PinDir) wrongKind(name string, p pin.Pinner, want string) error {
