@@ -32,7 +32,7 @@ type Map struct {
 	use        useCount
 	memory     uint64               // charged, in bytes
 	unbatched  [opCount]atomic.Bool // batches that the kernel does not have for this type
-	also       func() error         // closed with the map; nil if there is nothing
+	before     func() error         // runs before the descriptor is closed; nil if there is nothing
 	miss       [opCount]MapError    // answers for a missing key, made once
 
 	loss    lossSlot      // where lost records of this map are counted
@@ -183,13 +183,12 @@ func (m *Map) close() error {
 	return nil
 }
 
-// release closes the descriptor and what goes with it.
+// release closes the descriptor, after what goes with it.
 func (m *Map) release() error {
-	err := m.m.Close()
-	if m.also != nil {
-		err = errors.Join(err, m.also())
+	if m.before == nil {
+		return m.m.Close()
 	}
-	return err
+	return errors.Join(m.before(), m.m.Close())
 }
 
 func (m *Map) closedError(op mapOp) error {

@@ -227,7 +227,9 @@ func (d *PinDir) leave() {
 }
 
 // file is a path to a name in the folder, wherever that is mounted now.
-func (d *PinDir) file(name string) string { return "/proc/self/fd/" + strconv.Itoa(d.dir) + "/" + onDisk(name) }
+func (d *PinDir) file(name string) string {
+	return "/proc/self/fd/" + strconv.Itoa(d.dir) + "/" + onDisk(name)
+}
 
 // onDisk is a name as the file system has it.
 func onDisk(name string) string { return strings.ReplaceAll(name, ".", ",") }
