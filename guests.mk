@@ -26,7 +26,9 @@ KERNELS  := runtime/preempt/testdata/kernels.wasm
 SOURCES  := $(shell find . -name .git -prune -o \( -name '*.bpf.c' -o -name '*.wat' \) -printf '%P\n')
 # Imports every function of module wasi_ebpf, through the C header.
 IMPORTS  := wasi-ebpf/abi/gen/testdata/imports.wasm
-GUESTS   := $(sort $(EXAMPLES:%=%.wasm) $(BENCHES:%=%.wasm) $(KERNELS) $(IMPORTS) \
+# Calls every function of the comfortable layer.
+COMFORT  := wasi-ebpf/sdk/c/testdata/comfort.wasm
+GUESTS   := $(sort $(EXAMPLES:%=%.wasm) $(BENCHES:%=%.wasm) $(KERNELS) $(IMPORTS) $(COMFORT) \
 	$(patsubst %.bpf.c,%.bpf.o,$(filter %.bpf.c,$(SOURCES))) $(patsubst %.wat,%.wasm,$(filter %.wat,$(SOURCES))))
 
 .PHONY: guests check-guests guest-tools
@@ -48,6 +50,9 @@ $(KERNELS): %.wasm: %.c
 $(IMPORTS): %.wasm: %.c wasi-ebpf/sdk/c/wasi_ebpf/abi.h
 	$(CLANG) --target=wasm32 -std=c99 -Oz -Wall -Wextra -Werror -nostdlib -ffreestanding -I wasi-ebpf/sdk/c \
 		-Wl,--no-entry -Wl,--strip-all $< -o $@ && chmod 644 $@
+
+$(COMFORT): %.wasm: %.c %.bpf.o $(wildcard wasi-ebpf/sdk/c/wasi_ebpf/*.h)
+	cd $(@D) && $(CLANG) $(WASM_CFLAGS) $(WASM_LDFLAGS) $(<F) -o $(@F) && chmod 644 $(@F)
 
 $(EXAMPLES:%=%.bpf.o): %.bpf.o: %.h
 

@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // interfaceIndex looks a network device up in the current network namespace.
@@ -25,5 +27,11 @@ func interfaceIndex(name, example string) (int, error) {
 		names = append(names, i.Name)
 	}
 	slices.Sort(names)
-	return 0, &targetError{text: "no such interface; give one of: " + strings.Join(names, ", "), cause: os.ErrNotExist}
+	return 0, &targetError{text: "no such interface; give one of: " + strings.Join(names, ", "), cause: noInterface{}}
 }
+
+// noInterface says that something which does not exist is an interface: it matches [os.ErrNotExist] and ENODEV.
+type noInterface struct{}
+
+func (noInterface) Error() string        { return "no such interface" }
+func (noInterface) Is(target error) bool { return target == os.ErrNotExist || target == unix.ENODEV }

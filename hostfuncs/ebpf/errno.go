@@ -40,6 +40,7 @@ var kinds = []struct {
 	{bpf.ErrSize, abi.INVAL},
 	{bpf.ErrType, abi.INVAL},
 	{os.ErrClosed, abi.CANCELED},
+	{unix.ENODEV, abi.NODEV},
 	{os.ErrExist, abi.EXIST},
 }
 

@@ -1,0 +1,73 @@
+// Package sdk_test runs the guests that call every function of the C headers.
+package sdk_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bowline-edge/bowline/internal/kerneltest"
+	"github.com/bowline-edge/bowline/node"
+)
+
+func TestMain(m *testing.M) { kerneltest.Main(m) }
+
+func TestEveryComfortFunctionWorksOnTheKernel(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	socket, err := conn.(*net.UDPConn).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	function := reflect.ValueOf(TestMain).Pointer()
+	for _, engine := range node.Engines() {
+		t.Run(engine, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			var stdout, stderr bytes.Buffer
+			opts := node.RunOptions{
+				File: "testdata/comfort.wasm", Engine: engine, CacheDir: "off", Stdout: &stdout, Stderr: &stderr,
+				Names: map[string]string{"uplink": "lo"},
+			}
+			// An engine that compiles on threads of its own makes them here, and not inside of the namespace.
+			if code, err := node.Run(ctx, opts); code != 2 || err != nil {
+				t.Fatalf("without arguments the guest ended with %d, want 2: %v", code, err)
+			}
+			opts.Args = []string{fmt.Sprint(os.Getpid()), fmt.Sprint(socket.Fd()), fmt.Sprintf("%x", function)}
+			var code int
+			if nerr := kerneltest.Netns(t).Do(func() { code, err = node.Run(ctx, opts) }); nerr != nil {
+				t.Fatal(nerr)
+			}
+			if err != nil || code != 0 || stdout.String() != "all is well\n" {
+				t.Errorf("the guest ended with %d and printed %q: %v\n%s", code, stdout.String(), err, stderr.String())
+			}
+		})
+	}
+}
+
+// The headers are for clang and wasm32, but tests of plugins may build them with the machine's compiler and functions of their own.
+func TestHeadersAreC99(t *testing.T) {
+	gcc, err := exec.LookPath("gcc")
+	if err != nil {
+		t.Skipf("no gcc: %v", err)
+	}
+	for _, header := range []string{"wasi_ebpf/abi.h", "wasi_ebpf/bpf.h", "wasi_ebpf/bpf_map.h", "wasi_ebpf/bpf_events.h", "wasi_ebpf/bpf_kernel.h"} {
+		cmd := exec.Command(gcc, "-std=c99", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wno-pointer-to-int-cast", "-I", ".", "-x", "c", "-")
+		cmd.Stdin = strings.NewReader("#include <" + header + ">\n")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", header, err, out)
+		}
+	}
+}
