@@ -51,9 +51,9 @@ func objectFuncs() []Func {
 		{
 			Family: "object", Name: "object_set_attach_target",
 			Doc: "Sets what a program is attached to at load: the kernel function of fentry, fexit and fmod_ret, the tracepoint of tp_btf, the hook of lsm, the iterator of iter, or the function of another BPF program.",
-			Params: []Param{object, in("name", "Of the program.", Text), in("symbol", "Name of the place.", Text),
+			Params: []Param{object, in("name", "Of the program.", Text), in("symbol", "Name of the place; empty to leave what the section says.", Text),
 				maybe(handle("target", "program", "The other BPF program; 0 for the kernel."))},
-			Errnos: cases(noName, loaded),
+			Errnos: cases(noName, loaded, "INVAL: Programs of this type take no such place, or none is given."),
 		},
 		{
 			Family: "object", Name: "object_load",

@@ -851,10 +851,11 @@ extern ebpf_errno ebpf_object_set_autoload(ebpf_object object, const char *name,
  * program.
  *   object      The object.
  *   name        Of the program.
- *   symbol      Name of the place.
+ *   symbol      Name of the place; empty to leave what the section says.
  *   target      (Optional.) The other BPF program; 0 for the kernel.
  *   EBPF_ENOENT    The object has no such thing; last_error lists what there is.
  *   EBPF_EBUSY     The object is loaded already; this has to be done before.
+ *   EBPF_EINVAL    Programs of this type take no such place, or none is given.
  */
 EBPF_IMPORT(object_set_attach_target)
 extern ebpf_errno ebpf_object_set_attach_target(ebpf_object object, const char *name,
@@ -1266,19 +1267,20 @@ extern ebpf_errno ebpf_link_attach(ebpf_program program, const struct ebpf_targe
  *   EBPF_ENOTSUP   The kernel cannot update links of this hook.
  *   EBPF_EBUSY     Another program than the expected one is there.
  *   EBPF_EINVAL    The program is of another type.
- *   EBPF_ECANCELED The link was detached.
+ *   EBPF_ECANCELED The link was detached, or the object of a program was closed.
  */
 EBPF_IMPORT(link_update)
 extern ebpf_errno ebpf_link_update(ebpf_link link, ebpf_program program, ebpf_program expected);
 
 /*
  * Describes a link. The text says the same for people: "xdp count on eth0 (native)", with a note
- * behind it where a lesser way was taken.
+ * behind it where a lesser way was taken. Of a link that was detached, or whose place is gone, the
+ * fields for the place are 0.
  *   link        The link.
  *   out         Receives the description.
  *   text        Receives the text; what does not fit is cut.
  *   out_len     Receives the whole length in bytes, which may be more than was written.
- *   EBPF_ECANCELED The link was detached.
+ *   EBPF_ECANCELED The object of the program was closed.
  */
 EBPF_IMPORT(link_info)
 extern ebpf_errno ebpf_link_info(ebpf_link link, struct ebpf_link_info *out, uint32_t out_size,
@@ -1289,6 +1291,7 @@ extern ebpf_errno ebpf_link_info(ebpf_link link, struct ebpf_link_info *out, uin
  * closed.
  *   link        The link.
  *   EBPF_ENOTSUP   The kernel cannot detach links of this hook while somebody else has them open.
+ *   EBPF_ECANCELED The object of the program was closed.
  */
 EBPF_IMPORT(link_detach)
 extern ebpf_errno ebpf_link_detach(ebpf_link link);
@@ -1300,7 +1303,7 @@ extern ebpf_errno ebpf_link_detach(ebpf_link link);
  *   link        A link of hook iter.
  *   out         Receives the handle, which the guest closes.
  *   EBPF_EINVAL    The link is of another hook.
- *   EBPF_ECANCELED The link was detached.
+ *   EBPF_ECANCELED The object of the program was closed.
  */
 EBPF_IMPORT(iter_open)
 extern ebpf_errno ebpf_iter_open(ebpf_link link, ebpf_iter *out);
@@ -1311,6 +1314,7 @@ extern ebpf_errno ebpf_iter_open(ebpf_link link, ebpf_iter *out);
  *   iter        The run.
  *   buf         Receives the output.
  *   out_len     Receives the number of bytes, 0 at the end.
+ *   EBPF_EINVAL    The buffer has no room.
  *   EBPF_EINTR     The host is stopping this instance.
  */
 EBPF_IMPORT(iter_read)
