@@ -29,6 +29,8 @@ type row struct {
 	args []string
 	// golden replaces the plugin's golden file, for runs with other options.
 	golden string
+	// names are local names that the plugin may use.
+	names map[string]string
 	// netns is where the plugin runs. Nil means where the process is.
 	netns *kerneltest.NS
 	// vars are put, as they are, where the golden file has {name}. They may be
@@ -67,12 +69,24 @@ var plugins = []struct {
 	{"uprobe", setupUprobe},
 	{"uprobe --verbose", setupUprobeVerbose},
 	{"lsm", setupLSM},
+	{"opensnoop, older interface", older("opensnoop", setupOpensnoop)},
+	{"execve-perf, older interface", older("execve-perf", setupExecvePerf)},
+	{"xdpcount, older interface", older("xdpcount", setupXDPCount)},
+}
+
+// older runs the plugin of that name that uses import module wasm_bpf, which prints the same.
+func older(plugin string, setup func(*testing.T) row) func(*testing.T) row {
+	return func(t *testing.T) row {
+		r := setup(t)
+		r.file = filepath.Join("testdata", plugin+".wasm")
+		return r
+	}
 }
 
 func TestPluginsPrintWhatTheirGoldenFilesSay(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	for _, p := range plugins {
-		plugin, _, _ := strings.Cut(p.name, " ")
+		plugin, _, _ := strings.Cut(strings.Replace(p.name, ",", "", 1), " ")
 		t.Run(p.name, func(t *testing.T) { onEveryEngine(t, plugin, p.setup) })
 	}
 }
@@ -98,7 +112,7 @@ func run(t *testing.T, engine, plugin string, r row) {
 	var err error
 	start := func() {
 		code, err = node.Run(ctx, node.RunOptions{
-			File: file, Args: r.args, Engine: engine, CacheDir: "off", Stdout: &stdout, Stderr: &stderr,
+			File: file, Args: r.args, Engine: engine, CacheDir: "off", Names: r.names, Stdout: &stdout, Stderr: &stderr,
 		})
 	}
 	go func() {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the example plugins share: the command line, times, clean text, prompt output. A plugin that has
- * a command line defines PLUGIN, its name, before it includes this.
+ * What the example plugins share: the command line, records, times, clean text, prompt output. A plugin
+ * defines PLUGIN, its name, before it includes this, and includes <wasi_ebpf/bpf.h> before that.
  */
 #ifndef PLUGIN_H
 #define PLUGIN_H
@@ -94,6 +94,25 @@ static inline uint32_t plugin_number(const char *option, const char *text, uint3
 	return (uint32_t)v;
 }
 
+/* Returns 1 for the first of the choices, 2 for the second and so on, or ends the plugin. NULL ends the list. */
+static inline uint32_t plugin_choice(const char *option, const char *text, const char *first, ...)
+{
+	char all[128] = "";
+	const char *choice;
+	va_list choices;
+	uint32_t n = 0;
+
+	va_start(choices, first);
+	for (choice = first; choice; choice = va_arg(choices, const char *)) {
+		n++;
+		if (!strcmp(text, choice))
+			return n;
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", n > 1 ? ", " : "", choice);
+	}
+	va_end(choices);
+	plugin_wrong("%s: want one of %s, got \"%s\"", option, all, text);
+}
+
 /* Returns text if it is a name of 1 to 15 characters, as many as the kernel keeps, or ends the plugin. */
 static inline const char *plugin_name(const char *option, const char *what, const char *text)
 {
@@ -149,6 +168,46 @@ static inline int plugin_flush(void)
 {
 	return fflush(stdout) || ferror(stdout) ? -1 : 0;
 }
+
+#if defined(PLUGIN) && defined(WASI_EBPF_BPF_H)
+
+/* Says why the last call failed. Returns 1, with which the plugin ends. */
+static inline int plugin_failed(void)
+{
+	fflush(stdout);
+	bpf_perror(PLUGIN);
+	return 1;
+}
+
+/*
+ * Gives each record to print, and writes out what was printed when no more are at hand. Goes on until
+ * print answers anything but 0, nobody reads the output, or the plugin is stopped. Says on standard
+ * error what was lost. Returns the plugin's exit code.
+ */
+static inline int plugin_records(bpf_events *ev, uint32_t least, int (*print)(void *record, uint32_t size))
+{
+	uint64_t told = 0;
+	int done = 0;
+	void *e;
+
+	while (!done && (e = bpf_next(ev, -1))) {
+		if (ev->size < least) {
+			fprintf(stderr, PLUGIN ": a record of %" PRIu32 " bytes is too short\n", ev->size);
+			return 1;
+		}
+		done = print(e, ev->size);
+		if ((done || !bpf_ready(ev)) && plugin_flush())
+			return 1;
+		if (bpf_lost(ev) != told)
+			fprintf(stderr, PLUGIN ": %" PRIu64 " records were lost\n", bpf_lost(ev) - told);
+		told = bpf_lost(ev);
+	}
+	if (!done && ev->err != -EBPF_EINTR)
+		return plugin_failed();
+	return 0;
+}
+
+#endif
 
 /*
  * Sleeps for some seconds. Returns 0, or -1 if the sleep was cut short because the plugin is being

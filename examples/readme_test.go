@@ -29,14 +29,22 @@ func TestReadmePluginWorks(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	for _, f := range []string{"guests.mk", "bpf/headers/vmlinux.h", "wasi-ebpf/sdk/c/wasm_bpf.h", "examples/plugin.h"} {
+	headers, err := filepath.Glob("../wasi-ebpf/sdk/c/wasi_ebpf/*.h")
+	if err != nil || len(headers) == 0 {
+		t.Fatalf("no headers: %v", err)
+	}
+	files := []string{"guests.mk", "bpf/headers/vmlinux.h", "examples/plugin.h"}
+	for _, h := range headers {
+		files = append(files, strings.TrimPrefix(h, "../"))
+	}
+	for _, f := range files {
 		b, err := os.ReadFile(filepath.Join("..", f))
 		if err != nil {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(dir, f), b)
 	}
-	var files []string
+	files = nil
 	for _, m := range codeBlock.FindAllSubmatch(readme, -1) {
 		files = append(files, string(m[2]))
 		write(t, filepath.Join(dir, string(m[2])), m[1])

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* execsnoop: prints each program that starts, and its duration and exit code when it ends. */
-#include <wasm_bpf.h>
+#include <wasi_ebpf/bpf.h>
 #define PLUGIN "execsnoop"
 #include "../plugin.h"
 #include "execsnoop.h"
@@ -32,16 +32,13 @@ static void print_args(struct execsnoop_event *e)
 	printf("%.*s%s\n", (int)n, e->args, e->args_total > e->args_len ? "..." : "");
 }
 
-static int32_t print(void *ctx, void *data, int32_t size)
+static int print(void *record, uint32_t size)
 {
-	struct execsnoop_event *e = data;
+	struct execsnoop_event *e = record;
 	char now[9], duration[16], status[16];
 
-	(void)ctx;
-	if (size < EXECSNOOP_EXIT_SIZE || (e->kind == EXECSNOOP_EXEC && size < (int32_t)sizeof(*e))) {
-		fprintf(stderr, "execsnoop: record of %d bytes is too short\n", (int)size);
-		return -WASM_BPF_EINVAL;
-	}
+	if (e->kind == EXECSNOOP_EXEC && size < sizeof(*e))
+		return 0;	/* never: an exec is a whole record */
 	plugin_text(e->comm, sizeof(e->comm));
 	if (only_comm && strcmp(only_comm, e->comm))
 		return 0;
@@ -57,13 +54,7 @@ static int32_t print(void *ctx, void *data, int32_t size)
 		printf("%-8s exit %7" PRIu32 " %7" PRIu32 " %-15s %6s %9s\n", plugin_clock(now), e->pid,
 		       e->ppid, e->comm, status, plugin_duration(duration, e->duration_ns));
 	}
-	return left && !--left ? WASM_BPF_DONE : 0;
-}
-
-static int32_t flush(void *ctx)
-{
-	(void)ctx;
-	return plugin_flush() ? WASM_BPF_DONE : 0;
+	return left && !--left;
 }
 
 int main(int argc, char **argv)
@@ -72,10 +63,10 @@ int main(int argc, char **argv)
 		{ "pid", required_argument, NULL, 'p' }, { "comm", required_argument, NULL, 'c' },
 		{ "count", required_argument, NULL, 'n' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
-	static uint64_t buf[4096];
-	struct wasm_bpf_loop loop = { .record = print, .batch = flush, .buf = buf, .size = sizeof(buf), .timeout_ms = -1 };
+	bpf_events *ev;
+	bpf_obj obj;
 	uint32_t pid = 0;
-	int c, err;
+	int c;
 
 	while ((c = plugin_option(argc, argv, options, usage)) != -1) {
 		switch (c) {
@@ -85,24 +76,12 @@ int main(int argc, char **argv)
 		}
 	}
 	plugin_arguments(argc, argv, 0, 0, NULL);
-	err = wasm_bpf_set_const(object, object_len, "target_pid", &pid, sizeof(pid));
-	if (err < 0) {
-		fprintf(stderr, "execsnoop: cannot set target_pid: %s\n", wasm_bpf_strerror(err));
-		return 1;
-	}
-	loop.obj = wasm_bpf_load(object, object_len);
-	if (!loop.obj)
-		return 1;
-	loop.map_fd = wasm_bpf_map(loop.obj, "events");
-	if (loop.map_fd < 0 || wasm_bpf_attach(loop.obj, "on_exit", NULL) < 0 ||
-	    wasm_bpf_attach(loop.obj, "on_exec", NULL) < 0)
-		return 1;
+	obj = bpf_open(object, object_len);
+	if (bpf_set_u32(obj, "target_pid", pid) || bpf_load_opened(obj, 0) || !(ev = bpf_events_open(obj, "events")) ||
+	    bpf_err(bpf_attach_all(obj)))
+		return plugin_failed();
 	printf("%-8s %-4s %7s %7s %-15s %6s %9s  %s\n", "TIME", "KIND", "PID", "PPID", "COMM", "STATUS",
 	       "DURATION", "ARGS");
 	fflush(stdout);
-	err = wasm_bpf_poll_loop(&loop);
-	if (err < 0)
-		fprintf(stderr, "execsnoop: read events: %s (error %d)\n", wasm_bpf_strerror(err), -err);
-	wasm_close_bpf_object(loop.obj);
-	return err < 0 || plugin_flush();
+	return plugin_records(ev, EXECSNOOP_EXIT_SIZE, print);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* opensnoop: prints each file that a process opens, or tries to. */
-#include <wasm_bpf.h>
+#include <wasi_ebpf/bpf.h>
 #define PLUGIN "opensnoop"
 #include "../plugin.h"
 #include "opensnoop.h"
@@ -44,16 +44,12 @@ static const char *result_text(char buf[16], int32_t result)
 	return buf;
 }
 
-static int32_t print(void *ctx, void *data, int32_t size)
+static int print(void *record, uint32_t size)
 {
-	struct opensnoop_event *e = data;
+	struct opensnoop_event *e = record;
 	char now[9], result[16];
 
-	(void)ctx;
-	if (size < (int32_t)sizeof(*e)) {
-		fprintf(stderr, "opensnoop: record of %d bytes is too short\n", (int)size);
-		return -WASM_BPF_EINVAL;
-	}
+	(void)size;
 	plugin_text(e->comm, sizeof(e->comm));
 	if (only_comm && strcmp(only_comm, e->comm))
 		return 0;
@@ -61,23 +57,7 @@ static int32_t print(void *ctx, void *data, int32_t size)
 	printf("%-8s %7" PRIu32 " %-15s %12s  %s%s\n", plugin_clock(now), e->pid, e->comm,
 	       result_text(result, e->result), e->path_size < 0 ? "(unreadable)" : e->path,
 	       e->path_size > OPENSNOOP_PATH ? "..." : "");
-	return left && !--left ? WASM_BPF_DONE : 0;
-}
-
-static int32_t flush(void *ctx)
-{
-	(void)ctx;
-	return plugin_flush() ? WASM_BPF_DONE : 0;
-}
-
-/* Sets a constant of the BPF object. Prints a line and returns -1 if it cannot. */
-static int set(const char *name, uint32_t value)
-{
-	int err = wasm_bpf_set_const(object, object_len, name, &value, sizeof(value));
-
-	if (err < 0)
-		fprintf(stderr, "opensnoop: cannot set %s: %s\n", name, wasm_bpf_strerror(err));
-	return err < 0 ? -1 : 0;
+	return left && !--left;
 }
 
 int main(int argc, char **argv)
@@ -89,10 +69,10 @@ int main(int argc, char **argv)
 	};
 	/* Exits first, so that no path is kept that nobody fetches. */
 	static const char *const programs[] = { "exit_openat", "exit_openat2", "enter_openat", "enter_openat2" };
-	static uint64_t buf[4096];
-	struct wasm_bpf_loop loop = { .record = print, .batch = flush, .buf = buf, .size = sizeof(buf), .timeout_ms = -1 };
+	bpf_events *ev;
+	bpf_obj obj;
 	uint32_t pid = 0, failed = 0, i;
-	int c, err;
+	int c;
 
 	while ((c = plugin_option(argc, argv, options, usage)) != -1) {
 		switch (c) {
@@ -103,22 +83,14 @@ int main(int argc, char **argv)
 		}
 	}
 	plugin_arguments(argc, argv, 0, 0, NULL);
-	if (set("target_pid", pid) || set("only_failed", failed))
-		return 1;
-	loop.obj = wasm_bpf_load(object, object_len);
-	if (!loop.obj)
-		return 1;
-	loop.map_fd = wasm_bpf_map(loop.obj, "events");
-	if (loop.map_fd < 0)
-		return 1;
+	obj = bpf_open(object, object_len);
+	if (bpf_set_u32(obj, "target_pid", pid) || bpf_set_u32(obj, "only_failed", failed) || bpf_load_opened(obj, 0) ||
+	    !(ev = bpf_events_open(obj, "events")))
+		return plugin_failed();
 	for (i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
-		if (wasm_bpf_attach(loop.obj, programs[i], NULL) < 0)
-			return 1;
+		if (bpf_err(bpf_attach(obj, programs[i], bpf_at_section())))
+			return plugin_failed();
 	printf("%-8s %7s %-15s %12s  %s\n", "TIME", "PID", "COMM", "FD/ERROR", "PATH");
 	fflush(stdout);
-	err = wasm_bpf_poll_loop(&loop);
-	if (err < 0)
-		fprintf(stderr, "opensnoop: read events: %s (error %d)\n", wasm_bpf_strerror(err), -err);
-	wasm_close_bpf_object(loop.obj);
-	return err < 0 || plugin_flush();
+	return plugin_records(ev, sizeof(struct opensnoop_event), print);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* runqlat: draws how long threads that could run waited for a CPU. */
-#include <wasm_bpf.h>
+#include <wasi_ebpf/bpf.h>
 #define PLUGIN "runqlat"
 #include "../plugin.h"
 #include "runqlat.h"
@@ -51,8 +51,8 @@ static void draw(const struct runqlat_histogram *before, const struct runqlat_hi
 	}
 }
 
-/* Draws each interval. Returns 0, or a negative error number. */
-static int32_t watch(int32_t map_fd, uint32_t interval, uint32_t count)
+/* Draws each interval. Returns 0, or a negative error. */
+static int32_t watch(bpf_map map, uint32_t interval, uint32_t count)
 {
 	static struct runqlat_histogram histograms[2];
 	uint32_t zero = 0, i;
@@ -60,8 +60,8 @@ static int32_t watch(int32_t map_fd, uint32_t interval, uint32_t count)
 
 	for (i = 0; !stopped && (!count || i < count); i++) {
 		stopped = plugin_sleep(interval);
-		err = wasm_bpf_lookup(map_fd, &zero, &histograms[i % 2]);
-		if (err < 0)
+		err = bpf_map_lookup(map, &zero, &histograms[i % 2]);
+		if (err)
 			break;
 		draw(&histograms[(i + 1) % 2], &histograms[i % 2]);
 		if (plugin_flush())
@@ -77,8 +77,8 @@ int main(int argc, char **argv)
 	};
 	static const char *const programs[] = { "on_switch", "on_wakeup", "on_wakeup_new" };
 	uint32_t pid = 0, interval = INT32_MAX, count = 0, i;
-	wasm_bpf_object obj;
-	int32_t map_fd, err;
+	bpf_obj obj;
+	bpf_map map;
 	int c;
 
 	while ((c = plugin_option(argc, argv, options, usage)) != -1) {
@@ -92,25 +92,15 @@ int main(int argc, char **argv)
 	if (argc - optind > 1)
 		count = plugin_number("COUNT", argv[optind + 1], 1, UINT32_MAX);
 
-	err = wasm_bpf_set_const(object, object_len, "target_pid", &pid, sizeof(pid));
-	if (err < 0) {
-		fprintf(stderr, "runqlat: cannot set target_pid: %s\n", wasm_bpf_strerror(err));
-		return 1;
-	}
-	obj = wasm_bpf_load(object, object_len);
-	if (!obj)
-		return 1;
-	map_fd = wasm_bpf_map(obj, "histogram");
-	if (map_fd < 0)
-		return 1;
+	obj = bpf_open(object, object_len);
+	if (bpf_set_u32(obj, "target_pid", pid) || bpf_load_opened(obj, 0) || bpf_err(map = bpf_find_map(obj, "histogram")))
+		return plugin_failed();
 	for (i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
-		if (wasm_bpf_attach(obj, programs[i], NULL) < 0)
-			return 1;
+		if (bpf_err(bpf_attach(obj, programs[i], bpf_at_section())))
+			return plugin_failed();
 	printf("Waits of threads for a CPU; stop with Ctrl-C.\n");
 	fflush(stdout);
-	err = watch(map_fd, interval, count);
-	if (err < 0)
-		fprintf(stderr, "runqlat: read histogram: %s (error %d)\n", wasm_bpf_strerror(err), (int)-err);
-	wasm_close_bpf_object(obj);
-	return err < 0 || plugin_flush();
+	if (watch(map, interval, count))
+		return plugin_failed();
+	return plugin_flush() ? 1 : 0;
 }

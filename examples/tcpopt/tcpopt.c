@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tcpopt: sets options of the TCP connections of a cgroup, and prints each connection. */
-#include <wasm_bpf.h>
+#include <wasi_ebpf/bpf.h>
 #define PLUGIN "tcpopt"
 #include "../plugin.h"
 #include "tcpopt.h"
@@ -59,26 +59,24 @@ static const char *address(char buf[64], const uint32_t words[4], uint32_t ipv6,
 	return buf;
 }
 
-/* Prints one setting: its value, or why it could not be set. */
+/* Prints one setting: its value, or why it could not be set, by a number of Linux. */
 static void setting(const char *name, const char *value, int32_t err)
 {
 	if (err)
 		printf("  %s: %s (error %d)", name,
-		       err == -WASM_BPF_ENOENT ? "this kernel has none of that name" : wasm_bpf_strerror(err), (int)-err);
+		       err == -2 ? "this kernel has none of that name" : "refused by the kernel", (int)-err);
 	else
 		printf("  %s=%s", name, value);
 }
 
-static int32_t print(void *ctx, void *data, int32_t size)
+static int print(void *record, uint32_t size)
 {
-	struct tcpopt_event *e = data;
+	struct tcpopt_event *e = record;
 	char now[9], local[64], remote[64], number[24];
 
-	(void)ctx;
-	if (size < (int32_t)sizeof(*e) || e->kind < TCPOPT_OPEN || e->kind > TCPOPT_CLOSE) {
-		fprintf(stderr, "tcpopt: unknown record of %d bytes\n", (int)size);
-		return -WASM_BPF_EINVAL;
-	}
+	(void)size;
+	if (e->kind < TCPOPT_OPEN || e->kind > TCPOPT_CLOSE)
+		return 0;	/* never */
 	printf("%-8s %-6s %-21s %-21s", plugin_clock(now), kinds[e->kind],
 	       address(local, e->local, e->ipv6, e->local_port),
 	       address(remote, e->remote, e->ipv6, e->remote_port));
@@ -98,22 +96,7 @@ static int32_t print(void *ctx, void *data, int32_t size)
 			printf("  -");
 	}
 	putchar('\n');
-	return left && !--left ? WASM_BPF_DONE : 0;
-}
-
-static int32_t flush(void *ctx)
-{
-	(void)ctx;
-	return plugin_flush() ? WASM_BPF_DONE : 0;
-}
-
-static int set(const char *name, const void *value, uint32_t size)
-{
-	int32_t err = wasm_bpf_set_const(object, object_len, name, value, size);
-
-	if (err < 0)
-		fprintf(stderr, "tcpopt: cannot set %s: %s\n", name, wasm_bpf_strerror(err));
-	return err;
+	return left && !--left;
 }
 
 int main(int argc, char **argv)
@@ -123,10 +106,10 @@ int main(int argc, char **argv)
 		{ "congestion", required_argument, NULL, 'c' }, { "count", required_argument, NULL, 'n' },
 		{ "help", no_argument, NULL, 'h' }, { 0 },
 	};
-	static uint64_t buf[4096];
-	struct wasm_bpf_loop loop = { .record = print, .batch = flush, .buf = buf, .size = sizeof(buf), .timeout_ms = -1 };
+	bpf_events *ev;
+	bpf_obj obj;
 	const char *target;
-	int c, err;
+	int c;
 
 	while ((c = plugin_option(argc, argv, options, usage)) != -1) {
 		switch (c) {
@@ -137,20 +120,12 @@ int main(int argc, char **argv)
 		}
 	}
 	target = *plugin_arguments(argc, argv, 1, 1, "the cgroup");
-	if (set("window", &window, sizeof(window)) < 0 || set("rto_ms", &rto_ms, sizeof(rto_ms)) < 0 ||
-	    set("congestion", congestion, sizeof(congestion)) < 0)
-		return 1;
-	loop.obj = wasm_bpf_load(object, object_len);
-	if (!loop.obj)
-		return 1;
-	loop.map_fd = wasm_bpf_map(loop.obj, "events");
-	if (loop.map_fd < 0 || wasm_bpf_attach(loop.obj, "on_event", target) < 0)
-		return 1;
+	obj = bpf_open(object, object_len);
+	if (bpf_set_u32(obj, "window", window) || bpf_set_u32(obj, "rto_ms", rto_ms) ||
+	    bpf_set(obj, "congestion", congestion, sizeof(congestion)) || bpf_load_opened(obj, 0) ||
+	    !(ev = bpf_events_open(obj, "events")) || bpf_err(bpf_attach(obj, "on_event", bpf_at(target))))
+		return plugin_failed();
 	printf("%-8s %-6s %-21s %-21s  %s\n", "TIME", "KIND", "LOCAL", "REMOTE", "SET");
 	fflush(stdout);
-	err = wasm_bpf_poll_loop(&loop);
-	if (err < 0)
-		fprintf(stderr, "tcpopt: read events: %s (error %d)\n", wasm_bpf_strerror(err), -err);
-	wasm_close_bpf_object(loop.obj);
-	return err < 0 || plugin_flush();
+	return plugin_records(ev, sizeof(struct tcpopt_event), print);
 }

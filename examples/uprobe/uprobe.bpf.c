@@ -27,19 +27,14 @@ struct {
 	__type(value, struct uprobe_sum);
 } sums SEC(".maps");
 
-/* Which sum the programs add to: 0 or 1. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, uint32_t);
-	__type(value, uint32_t);
-} current SEC(".maps");
+/* Which sum the programs add to: 0 or 1. The guest changes it while they run. */
+uint32_t current;
 
 static __always_inline struct uprobe_sum *sum(void)
 {
-	uint32_t zero = 0, *which = bpf_map_lookup_elem(&current, &zero);
+	uint32_t which = *(volatile uint32_t *)&current;
 
-	return bpf_map_lookup_elem(&sums, which ? which : &zero);
+	return bpf_map_lookup_elem(&sums, &which);
 }
 
 SEC("uprobe")

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* uprobe: counts and times the calls of a function of a program or library. */
-#include <wasm_bpf.h>
+#include <wasi_ebpf/bpf.h>
 #define PLUGIN "uprobe"
 #include "../plugin.h"
 #include "uprobe.h"
@@ -8,67 +8,55 @@
 BPF_EMBED(object, "uprobe.bpf.o");
 
 static const char usage[] =
-	"Usage: uprobe [--interval SECONDS] [--count N] [--verbose] FILE:FUNCTION[@PID]\n"
+	"Usage: uprobe [--interval SECONDS] [--count N] [--pid PID] [--verbose] FILE:FUNCTION\n"
 	"Counts and times the calls of a function of a program or library, in all processes or one.\n"
 	"FUNCTION may be an address in the file as well: FILE:0x1234.\n"
 	"  -i, --interval SECONDS  one line per so many seconds (default 1)\n"
+	"  -p, --pid PID           only this process; a path is what it sees\n"
 	"  -v, --verbose           one line per call, when it returns, instead\n"
 	"  -n, --count N           stop after N lines\n"
 	"  -h, --help              show this\n";
 
 static uint32_t left;	/* lines to go; 0 = no limit */
 
-static int32_t print_call(void *ctx, void *data, int32_t size)
+static int print_call(void *record, uint32_t size)
 {
-	struct uprobe_call *c = data;
+	struct uprobe_call *c = record;
 	char now[9], duration[16];
 
-	(void)ctx;
-	if (size < (int32_t)sizeof(*c)) {
-		fprintf(stderr, "uprobe: record of %d bytes is too short\n", (int)size);
-		return -WASM_BPF_EINVAL;
-	}
+	(void)size;
 	printf("%-8s %7" PRIu32 " %7" PRIu32 " %-15s %9s\n", plugin_clock(now), c->pid, c->tid,
 	       plugin_text(c->comm, sizeof(c->comm)), plugin_duration(duration, c->duration_ns));
-	return left && !--left ? WASM_BPF_DONE : 0;
+	return left && !--left;
 }
 
-static int32_t flush(void *ctx)
+/* Prints each call until the end. Returns the exit code. */
+static int print_calls(bpf_obj obj)
 {
-	(void)ctx;
-	return plugin_flush() ? WASM_BPF_DONE : 0;
-}
+	bpf_events *ev = bpf_events_open(obj, "calls");
 
-/* Prints each call until the end. Returns 0 or a negative error number. */
-static int32_t print_calls(wasm_bpf_object obj)
-{
-	static uint64_t buf[4096];
-	struct wasm_bpf_loop loop = { .obj = obj, .record = print_call, .batch = flush, .buf = buf, .size = sizeof(buf),
-				      .timeout_ms = -1 };
-
-	loop.map_fd = wasm_bpf_map(obj, "calls");
-	if (loop.map_fd < 0)
-		return loop.map_fd;
+	if (!ev)
+		return plugin_failed();
 	printf("%-8s %7s %7s %-15s %9s\n", "TIME", "PID", "TID", "COMM", "DURATION");
 	fflush(stdout);
-	return wasm_bpf_poll_loop(&loop);
+	return plugin_records(ev, sizeof(struct uprobe_call), print_call);
 }
 
 /* Lets the programs add to the other sum, then adds up and clears this one. Returns 0 or negative. */
-static int32_t take_sum(int32_t sums, int32_t current, struct uprobe_sum *sum)
+static int32_t take_sum(bpf_obj obj, bpf_map sums, struct uprobe_sum *sum)
 {
 	static uint32_t which;
 	const struct uprobe_sum none = { 0 };
 	struct uprobe_sum one;
-	uint32_t key = 0, old = which, cpu;
+	uint32_t old = which, cpu;
 	int32_t err;
 
 	which = !which;
-	err = wasm_bpf_update(current, &key, &which);
-	if (err < 0)
+	err = bpf_set_u32(obj, "current", which);
+	if (err)
 		return err;
 	*sum = none;
-	for (cpu = 0; !(err = wasm_bpf_lookup_cpu(sums, &old, cpu, &one)); cpu++) {
+	for (cpu = 0; !(err = bpf_map_lookup_cpu(sums, &old, cpu, &one)); cpu++) {
 		sum->calls += one.calls;
 		sum->timed += one.timed;
 		sum->total_ns += one.total_ns;
@@ -77,28 +65,27 @@ static int32_t take_sum(int32_t sums, int32_t current, struct uprobe_sum *sum)
 		if (one.max_ns > sum->max_ns)
 			sum->max_ns = one.max_ns;
 	}
-	return err == -WASM_BPF_ERANGE ? wasm_bpf_update_cpus(sums, &old, &none) : err;
+	return err == -EBPF_ERANGE ? bpf_map_update_cpus(sums, &old, &none) : err;
 }
 
-/* Prints one line per interval until the end. Returns 0 or a negative error number. */
-static int32_t print_sums(wasm_bpf_object obj, uint32_t interval)
+/* Prints one line per interval until the end. Returns the exit code. */
+static int print_sums(bpf_obj obj, uint32_t interval)
 {
-	int32_t sums = wasm_bpf_map(obj, "sums"), current = wasm_bpf_map(obj, "current"), err;
+	bpf_map sums = bpf_find_map(obj, "sums");
 	char now[9], min[16], avg[16], max[16];
 	struct uprobe_sum s;
 	uint64_t total = 0;
 	int stopped;
 
-	if (sums < 0 || current < 0)
-		return sums < 0 ? sums : current;
+	if (bpf_err(sums))
+		return plugin_failed();
 	printf("%-8s %10s %9s %9s %9s %12s\n", "TIME", "CALLS", "MIN", "AVG", "MAX", "TOTAL CALLS");
 	fflush(stdout);
 	/* When the plugin is stopped, the last line is of a part of the interval. */
 	do {
 		stopped = plugin_sleep(interval);
-		err = take_sum(sums, current, &s);
-		if (err < 0)
-			return err;
+		if (take_sum(obj, sums, &s))
+			return plugin_failed();
 		total += s.calls;
 		if (s.timed) {
 			plugin_duration(min, s.min_ns);
@@ -111,39 +98,50 @@ static int32_t print_sums(wasm_bpf_object obj, uint32_t interval)
 	return 0;
 }
 
+/* Where FILE:FUNCTION or FILE:0xADDRESS is. Cuts the text at the colon. */
+static struct ebpf_target place(char *text, int32_t pid)
+{
+	char *symbol = strrchr(text, ':'), *end;
+	struct ebpf_target at;
+	uint64_t address;
+
+	if (!symbol || symbol == text || !symbol[1])
+		plugin_wrong("FILE:FUNCTION: want a file, a colon and a function, got \"%s\"", text);
+	*symbol++ = 0;
+	at = bpf_at_user(text, symbol, pid);
+	address = strtoull(symbol, &end, 16);
+	if (!strncmp(symbol, "0x", 2) && !*end) {
+		at = bpf_at_user(text, NULL, pid);
+		at.offset = address;
+	}
+	return at;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "interval", required_argument, NULL, 'i' }, { "count", required_argument, NULL, 'n' },
-		{ "verbose", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { 0 },
+		{ "pid", required_argument, NULL, 'p' }, { "verbose", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
-	wasm_bpf_object obj;
-	uint32_t interval = 1;
+	uint32_t interval = 1, pid = 0;
+	struct ebpf_target at;
 	uint8_t verbose = 0;
-	const char *target;
-	int32_t err;
+	bpf_obj obj;
 	int c;
 
 	while ((c = plugin_option(argc, argv, options, usage)) != -1) {
 		switch (c) {
 		case 'i': interval = plugin_number("--interval", optarg, 1, 86400); break;
 		case 'n': left = plugin_number("--count", optarg, 1, UINT32_MAX); break;
+		case 'p': pid = plugin_number("--pid", optarg, 1, INT32_MAX); break;
 		case 'v': verbose = 1; break;
 		}
 	}
-	target = *plugin_arguments(argc, argv, 1, 1, "FILE:FUNCTION");
-	err = wasm_bpf_set_const(object, object_len, "verbose", &verbose, sizeof(verbose));
-	if (err < 0) {
-		fprintf(stderr, "uprobe: cannot set verbose: %s\n", wasm_bpf_strerror(err));
-		return 1;
-	}
-	obj = wasm_bpf_load(object, object_len);
+	at = place(*plugin_arguments(argc, argv, 1, 1, "FILE:FUNCTION"), (int32_t)pid);
+	obj = bpf_open(object, object_len);
 	/* The return first: every call that is counted can be timed. */
-	if (!obj || wasm_bpf_attach(obj, "on_return", target) < 0 || wasm_bpf_attach(obj, "on_call", target) < 0)
-		return 1;
-	err = verbose ? print_calls(obj) : print_sums(obj, interval);
-	if (err < 0)
-		fprintf(stderr, "uprobe: read the calls: %s (error %d)\n", wasm_bpf_strerror(err), (int)-err);
-	wasm_close_bpf_object(obj);
-	return err < 0 || plugin_flush();
+	if (bpf_set_u8(obj, "verbose", verbose) || bpf_load_opened(obj, 0) ||
+	    bpf_err(bpf_attach(obj, "on_return", at)) || bpf_err(bpf_attach(obj, "on_call", at)))
+		return plugin_failed();
+	return verbose ? print_calls(obj) : print_sums(obj, interval);
 }

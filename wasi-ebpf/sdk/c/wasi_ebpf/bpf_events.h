@@ -104,19 +104,23 @@ static inline int bpf_i_events_fill(bpf_events *ev, int32_t timeout_ms)
 	return err || !batch.records;
 }
 
+/* Returns 1 if bpf_next answers without asking the host; 0 is the moment to write out what was printed. */
+static inline int bpf_ready(const bpf_events *ev) { return ev && ev->at != ev->end; }
+
 /*
- * Returns the next record, valid until the next call; ev->size is its length. Waits for one up to
+ * Returns the next record, valid until the next call; ev->size is its length. The record is the
+ * guest's own copy and may be changed. Waits for one up to
  * timeout_ms, without limit if that is negative. Returns NULL after the time-out (ev->err is then 0),
  * when the host is stopping the guest (-EBPF_EINTR: return from main), and on an error. With a limit
  * it may also return NULL early, with ev->err 0, when records were lost: ev->lost has grown.
  */
-static inline const void *bpf_next(bpf_events *ev, int32_t timeout_ms)
+static inline void *bpf_next(bpf_events *ev, int32_t timeout_ms)
 {
-	const struct ebpf_frame *f;
+	struct ebpf_frame *f;
 
 	if (!ev || (ev->at == ev->end && bpf_i_events_fill(ev, timeout_ms)))
 		return NULL;
-	f = (const struct ebpf_frame *)(const void *)(ev->buf + ev->at);
+	f = (struct ebpf_frame *)(void *)(ev->buf + ev->at);
 	ev->at += (uint32_t)sizeof *f + ((f->size + 7) & ~7u);
 	ev->size = f->size;
 	ev->source = f->source;

@@ -108,6 +108,7 @@ typedef struct bpf_walk {
 	bpf_map map;
 	uint32_t key_size, entry_size, cursor_size;
 	uint32_t room;		/* entries that keys and values have room for */
+	uint32_t cpus;		/* values of an entry: 1, or the number of possible CPUs */
 	uint32_t count, at;	/* entries that are there, and which is next */
 	int32_t err;		/* a negative error that ended the walk */
 	int32_t take;		/* remove what is answered */
@@ -148,6 +149,7 @@ static inline bpf_walk *bpf_walk_open(bpf_map m)
 	w->map = m;
 	w->key_size = info.key_size;
 	w->entry_size = info.entry_size;
+	w->cpus = info.values;
 	w->cursor_size = info.cursor_size;
 	w->cursor = (char *)calloc(1, info.cursor_size);
 	if (w->cursor && bpf_i_walk_room(w, 256))
@@ -211,6 +213,12 @@ static inline const void *bpf_walk_next(bpf_walk *w)
 static inline const void *bpf_walk_value(const bpf_walk *w)
 {
 	return w->values + w->entry_size * (w->at - 1);
+}
+
+/* Of a per-CPU map: returns the value of one CPU, below w->cpus, of the entry whose key was answered last. */
+static inline const void *bpf_walk_value_cpu(const bpf_walk *w, uint32_t cpu)
+{
+	return (const char *)bpf_walk_value(w) + w->entry_size / w->cpus * cpu;
 }
 
 /* Returns the negative error that ended a walk, or 0 if it came to its end. */
