@@ -55,9 +55,18 @@ func explain(err error) string {
 // close is close(handle).
 func (i *instance) close(c *call) error { return i.s.Close(c.i32()) }
 
+// any takes a handle of whichever kind.
+func (i *instance) any(c *call) int32 {
+	h := c.i32()
+	if err := i.s.Any(h); err != nil && c.ok() {
+		c.err = err
+	}
+	return h
+}
+
 // share is share(handle, name).
 func (i *instance) share(c *call) error {
-	h, name := c.i32(), c.text("name")
+	h, name := i.any(c), c.text("name")
 	if !c.ok() {
 		return nil
 	}
@@ -76,7 +85,7 @@ func (i *instance) openShared(c *call) error {
 
 // pin is pin(handle, name).
 func (i *instance) pin(c *call) error {
-	h, name := c.i32(), c.text("name")
+	h, name := i.any(c), c.text("name")
 	if !c.ok() {
 		return nil
 	}

@@ -246,7 +246,9 @@ func (i *instance) iterOpen(c *call) error {
 
 // iterRead is iter_read(iter, buf, out_len).
 func (i *instance) iterRead(c *call) error {
-	h, buf, outLen := c.i32(), c.bytes("buffer"), c.outU32()
+	h := c.i32()
+	c.err = i.s.Iter(h)
+	buf, outLen := c.bytes("buffer"), c.outU32()
 	if !c.ok() {
 		return nil
 	}

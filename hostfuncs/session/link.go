@@ -39,6 +39,12 @@ func (s *Session) OpenIter(l *bpf.Link) (int32, error) {
 	return s.add(&iter{r}, r.Close)
 }
 
+// Iter says whether a handle is of a run of an iterator: nil, or an error that matches [ErrHandle].
+func (s *Session) Iter(handle int32) error {
+	_, err := get[*iter](s, handle, "iterator")
+	return err
+}
+
 // ReadIter reads the next output of a run, 0 bytes at its end. The kernel produces it during the call; a record of an iterator is
 // at most a few pages long.
 func (s *Session) ReadIter(ctx context.Context, handle int32, buf []byte) (int, error) {

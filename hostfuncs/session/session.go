@@ -153,6 +153,12 @@ func get[T any](s *Session, handle int32, kind string) (T, error) {
 	return zero, noHandle(handle, kind)
 }
 
+// Any says whether a handle is open, of whichever kind: nil, or an error that matches [ErrHandle].
+func (s *Session) Any(handle int32) error {
+	_, err := get[any](s, handle, "object")
+	return err
+}
+
 // noHandle says which kind was wanted.
 func noHandle(handle int32, kind string) error {
 	return fmt.Errorf("%w: %#x is not an open %s of this plugin", ErrHandle, uint32(handle), kind)
