@@ -43,11 +43,29 @@ func frames(t testing.TB, b []byte, source uint16) [][]byte {
 	return out
 }
 
+// loadSized loads the programs that send records of any size, and others of that object.
+func loadSized(t testing.TB, ringBytes uint32, others ...string) *Object {
+	t.Helper()
+	s := open(t, "sized")
+	numbers := make([]byte, 8192)
+	for i := range numbers {
+		numbers[i] = byte(i)
+	}
+	err := errors.Join(s.SetVariable("bytes", numbers), s.SetMaxEntries("ring", ringBytes))
+	for _, name := range others {
+		err = errors.Join(err, s.SetLoad(name, true))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loadSpec(t, s, LoadOptions{})
+}
+
 // send sends n records of size bytes.
-func send(t testing.TB, o *Object, n, size uint32) {
+func send(t testing.TB, o *Object, n, size int) {
 	t.Helper()
 	p := getProgram(t, o, "sized")
-	if ret, err := p.Kernel().Run(&ebpf.RunOptions{Context: struct{ N, Size uint32 }{n, size}}); ret != 0 || err != nil {
+	if ret, err := p.Kernel().Run(&ebpf.RunOptions{Context: [2]uint64{uint64(n), uint64(size)}}); ret != 0 || err != nil {
 		t.Fatal(ret, err)
 	}
 }
@@ -65,10 +83,10 @@ func wantRecord(t testing.TB, rec []byte, i, size int) {
 }
 
 func TestFramesHoldRecordsOfAnySize(t *testing.T) {
-	o := load(t, "sized", LoadOptions{})
+	o := loadSized(t, 1<<16)
 	r := openRing(t, o, "ring")
 	for size := range 300 {
-		send(t, o, 3, uint32(size))
+		send(t, o, 3, size)
 		dst := bytes.Repeat([]byte{0xa5}, 3*(8+304)+16)
 		offset := size % 8 // at any address
 		used, n, err := r.ReadInto(dst[offset:len(dst)-8], uint16(size))
@@ -88,7 +106,7 @@ func TestFramesHoldRecordsOfAnySize(t *testing.T) {
 }
 
 func TestFramesStopWhereThereIsNoRoom(t *testing.T) {
-	o := load(t, "sized", LoadOptions{})
+	o := loadSized(t, 1<<16)
 	r := openRing(t, o, "ring")
 	send(t, o, 5, 100)
 	for _, room := range []int{0, 7, 8, 111} {
@@ -109,13 +127,13 @@ func TestFramesStopWhereThereIsNoRoom(t *testing.T) {
 
 // The ring goes round many times while the room changes, so that steps, wraps and stops meet in every way.
 func TestFramesLoseNothing(t *testing.T) {
-	o := load(t, "sized", LoadOptions{})
+	o := loadSized(t, 1<<16)
 	r := openRing(t, o, "ring")
 	rng := rand.New(rand.NewPCG(3, 4))
 	dst := make([]byte, 1<<16)
 	for range 2000 {
 		n, size := rng.IntN(64), rng.IntN(1000)
-		send(t, o, uint32(n), uint32(size))
+		send(t, o, n, size)
 		var got int
 		for got < n {
 			room := FrameHeader + size + 7 + rng.IntN(5000)
@@ -241,7 +259,7 @@ func TestFramesAllocateNothing(t *testing.T) {
 
 // Another process may write to the page with the reader's position, and a ring's memory is the kernel's: neither may lead out of it.
 func TestFramesOfADamagedRing(t *testing.T) {
-	o := load(t, "sized", LoadOptions{})
+	o := loadSized(t, 1<<16)
 	r := openRing(t, o, "ring")
 	dst := make([]byte, 4096)
 	send(t, o, 1, 100)
@@ -259,11 +277,7 @@ func TestFramesOfADamagedRing(t *testing.T) {
 // nothing. The time to fill the rings does not count.
 func BenchmarkFrames(b *testing.B) {
 	for _, records := range []int{1 << 10, 1 << 16} {
-		s := open(b, "sized")
-		if err := s.SetMaxEntries("ring", uint32(128*records)); err != nil {
-			b.Fatal(err)
-		}
-		o := loadSpec(b, s, LoadOptions{})
+		o := loadSized(b, uint32(128*records), "fill64")
 		p := getProgram(b, o, "fill64")
 		mem, err := unix.Mmap(-1, 0, 1<<16, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
 		if err != nil {
@@ -287,7 +301,7 @@ func BenchmarkFrames(b *testing.B) {
 				n := 0
 				for n < b.N {
 					b.StopTimer()
-					if _, err := p.Kernel().Run(&ebpf.RunOptions{Context: struct{ N uint32 }{uint32(records)}}); err != nil {
+					if _, err := p.Kernel().Run(&ebpf.RunOptions{Context: [1]uint64{uint64(records)}}); err != nil {
 						b.Fatal(err)
 					}
 					b.StartTimer()

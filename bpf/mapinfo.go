@@ -69,13 +69,14 @@ func (m *Map) Freeze() error {
 	}
 	defer m.leave()
 	err := m.m.Freeze()
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, unix.EPERM): // a frozen map is one that this descriptor may not write to
-		if info, ierr := m.m.Info(); ierr == nil && info.Frozen() {
-			return fmt.Errorf("freeze map %s: %w: it is frozen already: %w", m.name, ErrBusy, err)
-		}
+	}
+	if info, ierr := m.m.Info(); ierr == nil && info.Frozen() {
+		return fmt.Errorf("freeze map %s: %w: it is frozen already: %w", m.name, ErrBusy, err)
+	}
+	switch {
+	case errors.Is(err, unix.EPERM):
 		return &PermissionError{What: "freeze map " + m.name, Capability: "a map that was opened to be written, too", Cause: err}
 	case errors.Is(err, unix.EBUSY):
 		return fmt.Errorf("freeze map %s: %w: its memory is mapped to be written: %w", m.name, ErrBusy, err)

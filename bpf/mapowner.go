@@ -2,6 +2,7 @@ package bpf
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 
@@ -17,7 +18,8 @@ type Owner struct {
 	Socket int
 	// PID is a process (type TaskStorage, Linux 5.11); zero means this one.
 	PID int
-	// Path is a file or a directory (type InodeStorage, Linux 5.10).
+	// Path is a file or a directory (type InodeStorage, Linux 5.10 with the BPF LSM on: else the error matches
+	// [ErrUnsupported]).
 	Path string
 	// Cgroup is a cgroup, by a path like that of [Target].Cgroup (type CgroupStorage, Linux 6.2).
 	Cgroup string
@@ -52,7 +54,12 @@ func (m *Map) withOwner(o Owner, f func(key []byte) error) error {
 	}
 	var key [4]byte
 	binary.NativeEndian.PutUint32(key[:], uint32(fd))
-	return f(key[:])
+	if err = f(key[:]); m.typ == ebpf.InodeStorage && errors.Is(err, unix.EBADF) {
+		if lsm := kernel.BPFLSM(); lsm != nil { // files have no room for it then
+			return &UnsupportedError{Feature: "storage map " + m.name, Reason: "files have storage only with the BPF LSM", Need: lsm.Error(), Cause: err}
+		}
+	}
+	return err
 }
 
 // openOwner returns the descriptor, and what is to be closed afterwards.

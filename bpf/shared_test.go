@@ -311,20 +311,21 @@ func TestNamesOfShares(t *testing.T) {
 func TestMapsOfEveryTypeAreShared(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	for typ, o := range everyType(t) {
-		o.Type = typ
-		m := create(t, o)
-		name := shareName(t) + typ.String()
-		s, err := ShareMap(name, m)
-		if err != nil {
-			t.Errorf("%s: %v", typ, err)
-			continue
-		}
-		if got := openShared(t, name); mapID(t, got) != mapID(t, m) || got.Type() != typ {
-			t.Errorf("%s: got %s", typ, got)
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
+		t.Run(typ.String(), func(t *testing.T) {
+			o.Type = typ
+			m := create(t, o)
+			name := shareName(t)
+			s, err := ShareMap(name, m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := openShared(t, name); mapID(t, got) != mapID(t, m) || got.Type() != typ {
+				t.Errorf("got %s", got)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

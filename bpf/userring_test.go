@@ -19,7 +19,7 @@ import (
 func loadUser(t testing.TB) (*Object, *UserRing) {
 	t.Helper()
 	create(t, MapOptions{Type: ebpf.UserRingbuf, MaxEntries: uint32(os.Getpagesize())}) // skips before Linux 6.1
-	o := load(t, "sized", LoadOptions{})
+	o := load(t, "userring", LoadOptions{})
 	u, err := OpenUserRing(getMap(t, o, "user"))
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ func loadUser(t testing.TB) (*Object, *UserRing) {
 // pass runs the program and returns how many records it got.
 func pass(t testing.TB, o *Object) int {
 	t.Helper()
-	ret, err := getProgram(t, o, "pass").Kernel().Run(&ebpf.RunOptions{Context: struct{ N, Size uint32 }{}})
+	ret, err := getProgram(t, o, "pass").Kernel().Run(&ebpf.RunOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,10 @@ type gate struct {
 
 // gates has the features that tests may skip for. An error about anything else fails the test.
 var gates = []gate{
+	{words: []string{"userringbuf"}, major: 6, minor: 1},
+	{words: []string{"cgroupstorage"}, major: 6, minor: 2},
+	{words: []string{"inodestorage"}, major: 5, minor: 10, config: []string{"CONFIG_BPF_LSM"}},
+	{words: []string{"taskstorage"}, major: 5, minor: 11},
 	{words: []string{"trampoline", "fentry", "fexit", "fmod_ret", "freplace"}, major: 5, minor: 5,
 		config: []string{"CONFIG_FUNCTION_TRACER", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"}, refused: trampolinesForbidden},
 	{words: []string{"bpf lsm", "lsm"}, major: 5, minor: 7,
