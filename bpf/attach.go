@@ -113,6 +113,9 @@ func checkTarget(t Target) error {
 	if t.PID < 0 || t.PID > math.MaxInt32 {
 		return badTarget("%d is no process id", t.PID)
 	}
+	if t.TID < 0 || t.TID > math.MaxInt32 {
+		return badTarget("%d is no thread id", t.TID)
+	}
 	if t.Offset > math.MaxInt64 {
 		return badTarget("%#x is no offset", t.Offset)
 	}
@@ -122,6 +125,9 @@ func checkTarget(t Target) error {
 // describe names the target in messages, as far as it is known.
 func (t Target) describe(p *Program) string {
 	symbol := t.Symbol
+	if len(t.Symbols) > 0 {
+		symbol = short(strings.Join(t.Symbols, ","))
+	}
 	if t.Offset != 0 {
 		symbol += fmt.Sprintf("+%#x", t.Offset)
 	}

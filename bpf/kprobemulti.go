@@ -3,12 +3,15 @@ package bpf
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
+	"os"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 
 	"github.com/bowline-edge/bowline/internal/kernel"
 )
@@ -19,36 +22,45 @@ const maxMatches = 20_000
 // attachKprobeMulti runs a program at many kernel functions at once, section kprobe.multi/PATTERN with * and ?. Requires at least
 // Linux 5.18 (sessions 6.10) and a kernel with kprobes and fprobe.
 func attachKprobeMulti(p *Program, t Target) (*Link, error) {
-	pattern := t.Symbol
-	if pattern == "" {
-		pattern = p.attachTo
+	if !t.hasSymbol() && p.attachTo != "" {
+		section, err := ParseTarget(p.hook, p.attachTo)
+		if err != nil {
+			return nil, err
+		}
+		t = t.or(section)
 	}
-	if pattern == "" {
+	if t.Symbol == "" && len(t.Symbols) == 0 {
 		return nil, noTarget("function or pattern", "tcp_*")
+	}
+	if err := t.checkSymbols(true); err != nil {
+		return nil, err
 	}
 	if err := kernel.Kprobes(); err != nil {
 		return nil, err
 	}
-	symbols := []string{pattern}
-	if isPattern(pattern) {
+	symbols := t.Symbols
+	switch {
+	case isPattern(t.Symbol):
 		var err error
-		if symbols, err = kernelFunctions(pattern); err != nil {
+		if symbols, err = kernelFunctions(t.Symbol); err != nil {
 			return nil, err
 		}
+	case t.Symbol != "":
+		symbols = []string{t.Symbol}
 	}
-	opts := link.KprobeMultiOptions{Symbols: symbols, Session: p.hook == HookKprobeSession}
-	if t.Cookie != 0 {
-		opts.Cookies = slices.Repeat([]uint64{t.Cookie}, len(symbols))
-	}
+	opts := link.KprobeMultiOptions{Symbols: symbols, Session: p.hook == HookKprobeSession, Cookies: t.cookies(len(symbols))}
 	open := link.KprobeMulti
 	if p.hook == HookKretMulti {
 		open = link.KretprobeMulti
 	}
 	l, err := open(p.prog, opts)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		return nil, noSuch("this kernel has no function %s that can be probed (see /proc/kallsyms)", t.describe(p))
+	}
 	if err != nil {
 		return nil, err
 	}
-	made := newLink(l, pattern)
+	made := newLink(l, t.describe(p))
 	made.note = fmt.Sprintf("%d functions", len(symbols))
 	return made, nil
 }

@@ -63,23 +63,29 @@ func (l *Link) replace(p, old *Program) error {
 		return link.ErrNotSupported
 	}
 	err := args.UpdateArgs(link.RawLinkUpdateOptions{New: p.prog, Old: old.prog, Flags: unix.BPF_F_REPLACE})
-	if errors.Is(err, unix.EPERM) && l.attached(old) != nil {
+	switch info, infoErr := linkInfo(l.raw[0]); {
+	case infoErr != nil:
+	case errors.Is(err, unix.EPERM) && !old.is(info.Program):
 		return busyf("%s is not the attached program: %w", old.name, err)
+	case errors.Is(err, unix.EINVAL) && !info.Kind.updatable():
+		return errors.Join(link.ErrNotSupported, err)
 	}
 	return err
 }
 
-// attached returns nil if a program is the one that the link runs.
-func (l *Link) attached(p *Program) error {
-	info, err := linkInfo(l.raw[0])
-	if err != nil {
-		return err
+// updatable reports whether the kernel can exchange the program of a link.
+func (k LinkKind) updatable() bool {
+	switch k {
+	case LinkRawTracepoint, LinkTracing, LinkPerfEvent, LinkKprobeMulti, LinkUprobeMulti, LinkNetfilter:
+		return false
 	}
-	mine, err := p.Info()
-	if err == nil && mine.ID != info.Program {
-		err = ErrBusy
-	}
-	return err
+	return true
+}
+
+// is reports whether a program has the kernel's number id.
+func (p *Program) is(id uint32) bool {
+	info, err := p.Info()
+	return err == nil && info.ID == id
 }
 
 func cannotUpdate(cause error) error {

@@ -19,6 +19,9 @@ func attachLSM(p *Program, t Target) (*Link, error) {
 		return nil, err
 	}
 	l, err := link.AttachLSM(link.LSMOptions{Program: p.prog, Cookie: t.Cookie})
+	if err != nil && t.Cookie != 0 && tooOld(kernel.Version{Major: 5, Minor: 19}) {
+		return nil, noCookie(p.hook, "5.19", err)
+	}
 	if err != nil {
 		if why := kernel.Trampolines(); why != nil {
 			return nil, errors.Join(why, err)

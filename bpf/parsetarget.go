@@ -15,13 +15,14 @@ const maxTargetText = 4096 + 1024
 //	tc, tcx, netkit         eth0, eth0:ingress, eth0:egress
 //	cgroup, sockops, ...    /sys/fs/cgroup/web, web (below the root of cgroup v2), . (the root); web:egress for cgroup/skb
 //	uprobe, uretprobe       /bin/bash:readline, libc.so.6:malloc+0x10, /bin/x:0x1234, libc:malloc@4711 (only process 4711)
-//	uprobe.multi, ...       libc:mem* ; usdt: libc.so.6:libc:setjmp@4711
-//	kprobe, ksyscall, ...   do_unlinkat, vfs_read+0x10, openat; kprobe.multi: tcp_*
+//	uprobe.multi, ...       libc:mem* ; libc:malloc,free ; usdt: libc.so.6:libc:setjmp@4711
+//	kprobe, ksyscall, ...   do_unlinkat, vfs_read+0x10, openat; kprobe.multi: tcp_*, or a,b,c
 //	tracepoint              sched/sched_process_exec; raw_tracepoint: sched_switch
-//	sk_msg, sk_skb, iter    the name of a map of the same object; struct_ops too
+//	sk_msg, sk_skb          the name of a map of the same object; struct_ops too
+//	iter                    the name of a map; @4711 (a process), #4712 (a thread), cgroup:web, cgroup:web:up (or post, self)
 //	sk_lookup, flow_dissector   a network namespace: its name for "ip netns", or a path
 //	netfilter               ipv4, ipv6:forward, ipv4:input:-100
-//	perf_event              99 (samples per second), 99@4711
+//	perf_event              99 (samples per second), 99@4711; cache-misses:99, page-faults/1 (a sample at each), raw:0x1c2/100000
 //	lirc                    /dev/lirc0
 //
 // The empty text is the zero target. The error matches [ErrTarget] and says how the text should look.
@@ -59,10 +60,13 @@ func parseTarget(h Hook, s string) (Target, error) {
 	case HookCgroup, HookSockOps, HookLSMCgroup:
 		return parseCgroup(h, s)
 	case HookUprobe, HookUretprobe, HookUprobeMulti, HookUretMulti, HookUprobeSession:
-		return parseUprobe(s)
+		return parseUprobe(h, s)
 	case HookUSDT:
 		return parseUSDT(s)
 	case HookKprobe, HookKretprobe, HookKsyscall, HookKretsyscall, HookKprobeMulti, HookKretMulti, HookKprobeSession:
+		if isMulti(h) && strings.Contains(s, ",") {
+			return parseSymbols(s)
+		}
 		symbol, offset, err := parseSymbol(s)
 		return Target{Symbol: symbol, Offset: offset}, err
 	case HookTracepoint:
@@ -72,8 +76,10 @@ func parseTarget(h Hook, s string) (Target, error) {
 		return Target{Symbol: s}, nil
 	case HookRawTracepoint:
 		return Target{Symbol: s}, nil
-	case HookSkMsg, HookSkSKB, HookIter, HookStructOps:
+	case HookSkMsg, HookSkSKB, HookStructOps:
 		return Target{MapName: s}, nil
+	case HookIter:
+		return parseIter(s)
 	case HookSkLookup, HookFlowDissector:
 		return Target{Netns: s}, nil
 	case HookNetfilter:
@@ -144,7 +150,7 @@ func parseCgroup(h Hook, s string) (Target, error) {
 	return Target{Cgroup: s}, nil
 }
 
-func parseUprobe(s string) (Target, error) {
+func parseUprobe(h Hook, s string) (Target, error) {
 	s, pid, err := cutPID(s)
 	if err != nil {
 		return Target{}, err
@@ -152,6 +158,11 @@ func parseUprobe(s string) (Target, error) {
 	i := strings.LastIndexByte(s, ':')
 	if i <= 0 || i == len(s)-1 {
 		return Target{}, badTarget("want path:function, for example /bin/bash:readline, libc.so.6:malloc+0x10 or /bin/x:0x1234")
+	}
+	if isMulti(h) && strings.Contains(s[i+1:], ",") {
+		t, err := parseSymbols(s[i+1:])
+		t.Path, t.PID = s[:i], pid
+		return t, err
 	}
 	symbol, offset, err := parseSymbol(s[i+1:])
 	return Target{Path: s[:i], Symbol: symbol, Offset: offset, PID: pid}, err
@@ -168,6 +179,17 @@ func parseUSDT(s string) (Target, error) {
 		}
 	}
 	return Target{}, badTarget("want path:provider:name, for example libc.so.6:libc:setjmp")
+}
+
+// parseSymbols reads "name,name".
+func parseSymbols(s string) (Target, error) {
+	names := strings.Split(s, ",")
+	for _, n := range names {
+		if n == "" || isPattern(n) {
+			return Target{}, badTarget("%q in a list of functions; want names, or one pattern", short(n))
+		}
+	}
+	return Target{Symbols: names}, nil
 }
 
 // parseSymbol reads "name", "name+0x10" and "0x10".
@@ -229,20 +251,4 @@ func parseNetfilter(s string) (Target, error) {
 	}
 	_, err := netfilterChain(t.Chain)
 	return t, err
-}
-
-func parsePerfEvent(s string) (Target, error) {
-	s, pid, err := cutPID(s)
-	if err != nil {
-		return Target{}, err
-	}
-	t := Target{PID: pid}
-	if s != "" {
-		n, err := strconv.ParseUint(s, 10, 32)
-		if err != nil || n == 0 {
-			return t, badTarget("%q is no frequency; want samples per second, for example 99", short(s))
-		}
-		t.Frequency = n
-	}
-	return t, nil
 }

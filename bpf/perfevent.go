@@ -109,6 +109,8 @@ func (l *Link) addPerf(p *Program, attr *unix.PerfEventAttr, pid, cpu int, cooki
 		l.raw = append(l.raw, raw)
 	case errors.Is(err, unix.EINVAL) && !kernel.Running().AtLeast(5, 15) && cookie == 0:
 		err = perfIoctl(p, fd)
+	case errors.Is(err, unix.EINVAL) && !kernel.Running().AtLeast(5, 15):
+		err = noCookie(p.hook, "5.15", err)
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("attach to perf event: %w", err), event.Close())

@@ -141,11 +141,15 @@ func (s *Spec) Variable(name string) ([]byte, error) {
 	return bytes.Clone(v.Value), nil
 }
 
-// SetMaxEntries sets the capacity of a map; of a ring buffer, its size in bytes, a power of two of at least one page.
+// SetMaxEntries sets the capacity of a map; of a ring buffer, its size in bytes, a power of two of at least one page. That of global
+// variables is one; the error for another matches [ErrType].
 func (s *Spec) SetMaxEntries(name string, n uint32) error {
-	m := s.coll.Maps[name]
-	if m == nil {
-		return notFound("map", name, slices.Sorted(maps.Keys(s.coll.Maps)))
+	m, err := s.mapSpec(name)
+	if err != nil {
+		return err
+	}
+	if isData(name) && n != m.MaxEntries {
+		return fmt.Errorf("capacity of map %s: %w: %s", name, ErrType, fixedBy(name))
 	}
 	m.MaxEntries = n
 	return nil

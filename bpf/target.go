@@ -118,10 +118,13 @@ const (
 	CgroupSelf            CgroupOrder = "self" // only the cgroup
 )
 
+// hasSymbol reports whether a target says where in a file or in the kernel.
+func (t Target) hasSymbol() bool { return t.Symbol != "" || t.Offset != 0 || len(t.Symbols) > 0 }
+
 // or fills what t leaves open from what the section name says.
 func (t Target) or(section Target) Target {
-	if t.Path == "" && t.Symbol == "" && t.Offset == 0 {
-		t.Path, t.Symbol, t.Offset = section.Path, section.Symbol, section.Offset
+	if t.Path == "" && !t.hasSymbol() {
+		t.Path, t.Symbol, t.Offset, t.Symbols = section.Path, section.Symbol, section.Offset, section.Symbols
 	}
 	t.Path = cmp.Or(t.Path, section.Path)
 	t.PID = cmp.Or(t.PID, section.PID)

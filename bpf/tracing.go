@@ -25,6 +25,8 @@ func attachTracing(p *Program, t Target) (*Link, error) {
 	switch {
 	case err == nil:
 		return newLink(l, p.attachTo), nil
+	case t.Cookie != 0 && tooOld(kernel.Version{Major: 5, Minor: 19}):
+		return nil, noCookie(p.hook, "5.19", err)
 	case errors.Is(err, unix.EBUSY):
 		return nil, busyf("%s is traced by something that shares it with nobody (ftrace, live patches)", p.attachTo)
 	case p.hook != HookTPBTF:

@@ -35,15 +35,18 @@ func attachUprobe(p *Program, t Target) (*Link, error) {
 
 // uprobeTarget completes a target from the section name and opens the file it means. The caller closes it.
 func uprobeTarget(p *Program, t Target) (Target, *executable, error) {
-	if p.attachTo != "" && (t.Path == "" || (t.Symbol == "" && t.Offset == 0)) {
+	if p.attachTo != "" && (t.Path == "" || !t.hasSymbol()) {
 		section, err := ParseTarget(p.hook, p.attachTo)
 		if err != nil {
 			return t, nil, err
 		}
 		t = t.or(section)
 	}
-	if t.Symbol == "" && t.Offset == 0 {
+	if !t.hasSymbol() {
 		return t, nil, noTarget("program and function", "/bin/bash:readline, libc.so.6:malloc or /bin/x:0x1234")
+	}
+	if err := t.checkSymbols(isMulti(p.hook)); err != nil {
+		return t, nil, err
 	}
 	if err := kernel.Uprobes(); err != nil {
 		return t, nil, err
