@@ -23,6 +23,10 @@ func (s *Session) Pin(handle int32, name string) error {
 	switch v := e.value.(type) {
 	case *Map:
 		pin = func(d *bpf.PinDir) error { return d.PinMap(name, v.Map) }
+	case *bpf.Program:
+		pin = func(d *bpf.PinDir) error { return d.PinProgram(name, v) }
+	case *bpf.Link:
+		pin = func(d *bpf.PinDir) error { return d.PinLink(name, v) }
 	default:
 		return fmt.Errorf("pin %s: %w: only maps, programs and links can be pinned", name, errKind)
 	}
@@ -50,6 +54,18 @@ func (s *Session) OpenPinned(name string, kind Kind) (int32, error) {
 			return 0, err
 		}
 		return s.addMap(newMap(m, m.Close))
+	case KindProgram:
+		p, err := d.OpenProgram(name)
+		if err != nil {
+			return 0, err
+		}
+		return s.add(p, p.Close)
+	case KindLink:
+		l, err := d.OpenLink(name)
+		if err != nil {
+			return 0, err
+		}
+		return s.add(l, l.Close)
 	}
 	return 0, fmt.Errorf("open pin %s: %w: only maps, programs and links can be pinned", name, ErrArgument)
 }
