@@ -25,9 +25,7 @@ static long take(struct bpf_dynptr *d, void *ctx)
 
 	bpf_dynptr_read(&first, sizeof(first), d, 0, 0);
 	size = first;
-	if (size > MOST)
-		return 1;
-	if (!bpf_dynptr_read(taken, size, d, 0, 0))
+	if (size <= MOST && !bpf_dynptr_read(taken, size, d, 0, 0))
 		bpf_ringbuf_output(&ring, taken, size, 0);
 	records++;
 	return 0;
