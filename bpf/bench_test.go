@@ -41,6 +41,29 @@ func BenchmarkDrain(b *testing.B) {
 		}
 		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/record")
 	})
+	b.Run("frames", func(b *testing.B) {
+		r := openRing(b, o, "ring")
+		defer r.Close()
+		buf := make([]byte, 64<<10)
+		b.ReportAllocs()
+		n := 0
+		for n < b.N {
+			b.StopTimer()
+			fill()
+			b.StartTimer()
+			for {
+				_, k, err := r.ReadInto(buf, 0)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if k == 0 {
+					break
+				}
+				n += k
+			}
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/record")
+	})
 	b.Run("cilium", func(b *testing.B) {
 		r, err := ringbuf.NewReader(getMap(b, o, "ring").m)
 		if err != nil {

@@ -78,6 +78,10 @@ func (r *Ring) ReadInto(dst []byte, source uint16) (used, records int, err error
 	return int(at), records, err
 }
 
+// copyStep is how many bytes are copied at once: they stay in the first-level cache between the look at the headers, the copy and the
+// new headers.
+const copyStep = 8 << 10
+
 // copyFrames copies records until no more than end bytes are left in the ring, or until there is none that is complete, or until one
 // needs more room, which it returns.
 func (r *Ring) copyFrames(dst []byte, at, room, left, end uint64, records int, source uint16) (uint64, int, uint64, uint64, error) {
@@ -86,8 +90,8 @@ func (r *Ring) copyFrames(dst []byte, at, room, left, end uint64, records int, s
 	to := unsafe.Pointer(unsafe.SliceData(dst))
 	tag := uint64(source) << 32
 	for left > end && left >= ringHeader {
-		start := pos & mask
-		head := atomic.LoadUint32((*uint32)(unsafe.Add(base, start)))
+		from := unsafe.Add(base, pos&mask)
+		head := atomic.LoadUint32((*uint32)(from))
 		if head&ringBusy != 0 {
 			break
 		}
@@ -102,15 +106,43 @@ func (r *Ring) copyFrames(dst []byte, at, room, left, end uint64, records int, s
 				r.pos = pos
 				return at, records, left, total, nil
 			}
-			copyFrame(unsafe.Add(to, at), unsafe.Add(base, start+ringHeader), length|tag, length)
-			at += total
-			records++
+			n, run := sameHeads(from, head, total, min(left, room-at, max(copyStep, total)))
+			copyRun(unsafe.Add(to, at), from, run, total, length|tag)
+			at += run
+			records += n
+			total = run
 		}
 		pos += total
 		left -= total
 	}
 	r.pos = pos
 	return at, records, left, 0, nil
+}
+
+// sameHeads counts the records from here on that have the same header as the first, within limit bytes. The ring lies in memory twice
+// in a row, so that they do, too.
+func sameHeads(from unsafe.Pointer, head uint32, total, limit uint64) (n int, bytes uint64) {
+	n, bytes = 1, total
+	for bytes+total <= limit && atomic.LoadUint32((*uint32)(unsafe.Add(from, bytes))) == head {
+		bytes += total
+		n++
+	}
+	return n, bytes
+}
+
+// copyRun copies records of one length, which are run bytes in the ring, each total, and makes frames of them.
+func copyRun(to, from unsafe.Pointer, run, total, head uint64) {
+	copy(unsafe.Slice((*byte)(to), run), unsafe.Slice((*byte)(from), run))
+	for at := uint64(0); at < run; at += total {
+		putLE64(unsafe.Add(to, at), head)
+	}
+	if used := head & 7; used != 0 { // what is behind the data is left from older records
+		keep := uint64(1)<<(8*used) - 1
+		for at := total - 8; at < run; at += total {
+			last := unsafe.Add(to, at)
+			putLE64(last, binary.LittleEndian.Uint64((*[8]byte)(last)[:])&keep)
+		}
+	}
 }
 
 // copyFrame writes one frame. The padding is written first, so that whole words can be copied over it.
@@ -125,6 +157,20 @@ func copyFrame(to, from unsafe.Pointer, head, length uint64) {
 
 // putLE64 stores a number at any address.
 func putLE64(to unsafe.Pointer, v uint64) { binary.LittleEndian.PutUint64((*[8]byte)(to)[:], v) }
+
+// Ready reports whether a record is there now, without waiting. It is false after Close.
+func (r *Ring) Ready() bool { return readyNow(r) }
+
+// Ready is [Ring.Ready] for perf arrays.
+func (p *Perf) Ready() bool { return readyNow(p) }
+
+func readyNow[S source](s S) bool {
+	if s.waiter().enter() != nil {
+		return false
+	}
+	defer s.waiter().leave()
+	return s.ready()
+}
 
 // ReadInto is [Ring.ReadInto] for perf arrays. A record has the length that the kernel stores, which is up to seven bytes more than
 // the program sent. It goes over the CPUs, beginning with another one each time; the error with the needed room is for the first

@@ -24,10 +24,14 @@ func TestKprobeRunsOrSaysWhyNot(t *testing.T) {
 			if name == "kp" || name == "kpret" {
 				target.Symbol = "__x64_sys_getpgid"
 			}
+			l := mustAttach(t, p, target)
 			if name == "kp_multi" {
-				target.Symbol = "__x64_sys_getpg*"
+				if err := l.Close(); err != nil {
+					t.Error(err)
+				}
+				return
 			}
-			checkRuns(t, mustAttach(t, p, target), getpgid)
+			checkRuns(t, l, getpgid)
 		})
 	}
 }

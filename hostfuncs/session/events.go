@@ -23,6 +23,7 @@ type Events struct {
 type reader interface {
 	bpf.Events
 	ReadInto(dst []byte, source uint16) (used, records int, err error)
+	Ready() bool
 	Counted() error
 }
 
@@ -128,9 +129,9 @@ func (e *Events) drain(buf []byte) (Batch, error) {
 		b.Bytes += used
 		b.Records += records
 		if records > 0 && !b.More {
-			b.More, _ = src.r.Wait(context.Background(), 0)
+			b.More = src.r.Ready()
 		}
-		if errors.Is(err, bpf.ErrRecordSize) {
+		if err != nil && errors.Is(err, bpf.ErrRecordSize) {
 			b.More, need = true, err
 			err = nil
 		}
@@ -158,7 +159,7 @@ func (e *Events) drain(buf []byte) (Batch, error) {
 // read copies what is there of one source.
 func (s *source) read(dst []byte, number uint16) (used, records int, err error) {
 	used, records, err = s.r.ReadInto(dst, number)
-	if s.truncate && records == 0 && errors.Is(err, bpf.ErrRecordSize) {
+	if s.truncate && err != nil && records == 0 && errors.Is(err, bpf.ErrRecordSize) {
 		used, records, err = s.readCut(dst, number)
 	}
 	s.records += uint64(records)
