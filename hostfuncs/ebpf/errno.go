@@ -61,6 +61,9 @@ func Errno(err error) abi.Errno {
 	if err == nil {
 		return abi.SUCCESS
 	}
+	if e, ok := err.(*bpf.MapError); ok && e.Errno == unix.ENOENT {
+		return abi.NOENT // a missing key is as common as one that is there
+	}
 	var f *fault
 	if errors.As(err, &f) {
 		return f.errno

@@ -77,13 +77,20 @@ func (i *instance) eventsRead(c *call) error {
 	}
 	b, err := e.Read(c.ctx, buf, time.Duration(timeout))
 	var need uint32
-	var large *bpf.RecordSizeError
-	if errors.As(err, &large) {
-		need = uint32(min(large.Need, math.MaxUint32))
-		err = &fault{abi.MSGSIZE, fmt.Sprintf("%v, the buffer has %d", large, len(buf))}
+	if err != nil {
+		need, err = tooLarge(err, len(buf))
 	}
 	putBatch(room, b, need)
 	return err
+}
+
+// tooLarge says how much room the next record needs, if that is what an error is about.
+func tooLarge(err error, room int) (need uint32, _ error) {
+	var large *bpf.RecordSizeError
+	if !errors.As(err, &large) {
+		return 0, err
+	}
+	return uint32(min(large.Need, math.MaxUint32)), &fault{abi.MSGSIZE, fmt.Sprintf("%v, the buffer has %d", large, room)}
 }
 
 // batchSize is the length of structure batch.

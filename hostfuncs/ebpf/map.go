@@ -160,22 +160,20 @@ func (i *instance) mapLookupAndDelete(c *call) error {
 
 // mapLookupBatch is map_lookup_batch(map, cursor, keys, values, flags, out_count).
 func (i *instance) mapLookupBatch(c *call) error {
-	return i.batch(c, func(m *session.Map) func(cursor, keys, values []byte, f uint64) (int, error) { return m.LookupBatch })
+	return i.batch(c, (*session.Map).LookupBatch)
 }
 
 // mapLookupAndDeleteBatch is map_lookup_and_delete_batch(map, cursor, keys, values, flags, out_count).
 func (i *instance) mapLookupAndDeleteBatch(c *call) error {
-	return i.batch(c, func(m *session.Map) func(cursor, keys, values []byte, f uint64) (int, error) {
-		return m.LookupAndDeleteBatch
-	})
+	return i.batch(c, (*session.Map).LookupAndDeleteBatch)
 }
 
-func (i *instance) batch(c *call, of func(*session.Map) func(cursor, keys, values []byte, f uint64) (int, error)) error {
+func (i *instance) batch(c *call, lookup func(m *session.Map, cursor, keys, values []byte, f uint64) (int, error)) error {
 	m, cursor, keys, values, f, out := i.mapHandle(c), c.bytes("cursor"), c.bytes("keys"), c.bytes("values"), c.u64(), c.outU32()
 	if !c.ok() {
 		return nil
 	}
-	n, err := of(m)(cursor, keys, values, f)
+	n, err := lookup(m, cursor, keys, values, f)
 	putU32(out, uint32(n))
 	return err
 }
