@@ -13,16 +13,18 @@ extern "C" {
 
 /* A reader of ring buffers and perf arrays. Many records cross at once; bpf_next answers one. */
 typedef struct bpf_events {
+	char *at, *end;		/* the frames in buf that were not answered yet */
+	uint32_t size;		/* bytes of the record that was answered last */
+	uint16_t source;	/* its source, as bpf_events_add numbered it; the first is 0 */
+	uint16_t flags;		/* EBPF_FRAME_TRUNCATED if it was longer (only with EBPF_EVENTS_TRUNCATE) */
+	uint64_t lost;		/* records that the kernel could not store, so far */
+	int32_t err;		/* why bpf_next answered NULL last: 0 is a time-out */
 	ebpf_events handle;
-	uint32_t at, end;	/* of the frames in buf */
 	uint32_t room;		/* bytes in buf */
 	char *buf;		/* 8-byte aligned */
-	int32_t err;		/* why bpf_next answered NULL last: 0 is a time-out */
-	uint32_t size;		/* bytes of the record that was answered last */
-	uint32_t source;	/* its source, as bpf_events_add numbered it; the first is 0 */
-	uint32_t truncated;	/* 1 if the record was longer (only with EBPF_EVENTS_TRUNCATE) */
-	uint64_t lost;		/* records that the kernel could not store, so far */
 } bpf_events;
+
+EBPF_ASSERT(offsetof(bpf_events, flags) - offsetof(bpf_events, size) == offsetof(struct ebpf_frame, flags));
 
 enum { BPF_EVENTS_ROOM = 64 * 1024 };
 
@@ -84,7 +86,7 @@ static inline int bpf_i_events_fill(bpf_events *ev, int32_t timeout_ms)
 	struct ebpf_batch batch;
 	ebpf_errno err;
 
-	ev->at = ev->end = 0;
+	ev->at = ev->end = ev->buf;
 	do {
 		memset(&batch, 0, sizeof batch);
 		err = ebpf_events_read(ev->handle, ev->buf, ev->room,
@@ -95,12 +97,14 @@ static inline int bpf_i_events_fill(bpf_events *ev, int32_t timeout_ms)
 			free(ev->buf);
 			ev->buf = (char *)malloc(batch.need);
 			ev->room = ev->buf ? batch.need : 0;
+			ev->at = ev->end = ev->buf;
 			err = ev->buf ? EBPF_ESUCCESS : EBPF_ENOMEM;
 			continue;
 		}
 	} while (!err && !batch.records && (timeout_ms < 0 || ev->room == 0));
 	ev->err = -err;
-	ev->end = err ? 0 : batch.bytes;
+	if (!err)
+		ev->end += batch.bytes;
 	return err || !batch.records;
 }
 
@@ -120,11 +124,9 @@ static inline void *bpf_next(bpf_events *ev, int32_t timeout_ms)
 
 	if (!ev || (ev->at == ev->end && bpf_i_events_fill(ev, timeout_ms)))
 		return NULL;
-	f = (struct ebpf_frame *)(void *)(ev->buf + ev->at);
+	f = (struct ebpf_frame *)(void *)ev->at;
 	ev->at += (uint32_t)sizeof *f + ((f->size + 7) & ~7u);
-	ev->size = f->size;
-	ev->source = f->source;
-	ev->truncated = f->flags & EBPF_FRAME_TRUNCATED ? 1 : 0;
+	memcpy(&ev->size, f, sizeof *f);	/* size, source and flags are as in the frame */
 	return f + 1;
 }
 
