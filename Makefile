@@ -37,9 +37,11 @@ kernel-table: ## the same and on this kernel, and write docs/kernels.md
 	@./.ci/setup kernels
 	$(KERNEL_TESTS) -kernels "local $(or $(KERNELS),5.10 6.1 6.12 newest)" -table docs/kernels.md
 
-bench: build ## measure, beside a native Go program on the same BPF objects
+bench: build ## measure, beside native programs in Go and C on the same BPF objects (installs libbpf-dev)
+	@./.ci/setup bench
 	$(GO) build -o bin/bench ./bench
 	$(GO) build -o bin/bench-native ./bench/native
+	gcc -O2 -Wall -o bin/bench-libbpf bench/libbpf/main.c -lbpf
 	$(SUDO) bin/bench
 
 guests: ## rebuild all .wasm and .bpf.o files bit for bit (installs clang-14)

@@ -22,7 +22,7 @@ WASM_LDFLAGS := -Wl,--strip-all -Wl,--export-table -Wl,--gc-sections -Wl,-z,stac
 EXAMPLES := $(patsubst examples/%.bpf.c,examples/%,$(wildcard examples/*/*.bpf.c))
 # Plugins of the older interface, which their tests run beside those of the newer.
 OLDER    := $(patsubst %.c,%,$(wildcard examples/testdata/*.c))
-BENCHES  := $(patsubst %.bpf.c,%,$(wildcard bench/guests/*.bpf.c))
+BENCHES  := $(patsubst %.c,%,$(filter-out %.bpf.c,$(wildcard bench/guests/*.c)))
 KERNELS  := runtime/preempt/testdata/kernels.wasm
 # Every other .bpf.c and .wat of the repository is a test's.
 SOURCES  := $(shell find . -name .git -prune -o \( -name '*.bpf.c' -o -name '*.wat' \) -printf '%P\n')
@@ -65,7 +65,7 @@ $(EXAMPLES:%=%.wasm): %.wasm: %.c %.h %.bpf.o examples/plugin.h $(wildcard wasi-
 $(OLDER:%=%.wasm): %.wasm: %.c $(EXAMPLES:%=%.h) $(EXAMPLES:%=%.bpf.o) examples/plugin.h wasi-ebpf/sdk/c/wasm_bpf.h
 	cd $(@D) && $(CLANG) $(WASM_CFLAGS) $(WASM_LDFLAGS) $(<F) -o $(@F) && chmod 644 $(@F)
 
-$(BENCHES:%=%.wasm): %.wasm: %.c %.bpf.o wasi-ebpf/sdk/c/wasm_bpf.h
+$(BENCHES:%=%.wasm): %.wasm: %.c $(patsubst %.c,%.o,$(wildcard bench/guests/*.bpf.c)) wasi-ebpf/sdk/c/wasm_bpf.h $(wildcard wasi-ebpf/sdk/c/wasi_ebpf/*.h)
 	cd $(@D) && $(CLANG) $(WASM_CFLAGS) $(WASM_LDFLAGS) $(<F) -o $(@F) && chmod 644 $(@F)
 
 # Compares with what is on disk now, not with git: it works in a dirty tree, too.

@@ -1,7 +1,8 @@
-// Command bench measures bowline beside a native Go program (bench/native) on
-// the same BPF objects, run in turn, and prints medians and ratios.
+// Command bench measures bowline beside a native Go program (bench/native) and a
+// native C program (bench/libbpf) on the same BPF objects, run in turn, and prints
+// medians and ratios.
 //
-//	bench [-runs N] [-json] [-bowline bin/bowline] [-native bin/bench-native] [-ancestor PATH]
+//	bench [-runs N] [-only NAME] [-json] [-bowline bin/bowline] [-native bin/bench-native] [-libbpf bin/bench-libbpf] [-ancestor PATH]
 //
 // The ancestor is a wasm-bpf runtime, if there is one: it runs the same plugins.
 // It needs root. The machine should be quiet; quote the ratios.
@@ -13,15 +14,17 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
 // figure is one row of the result.
 type figure struct {
-	Name   string `json:"name"`
-	Unit   string `json:"unit"`
-	Goal   string `json:"goal"`
-	Values []side `json:"sides"`
+	Name   string   `json:"name"`
+	Unit   string   `json:"unit"`
+	Goal   string   `json:"goal"`
+	Of     []string `json:"of"` // the sides that the others are compared with
+	Values []side   `json:"sides"`
 }
 
 // side is what one program needed: the median of all runs, and its range.
@@ -39,24 +42,37 @@ type contender struct {
 	args func(task) []string
 }
 
-// native is the place of the native program among the sides.
-const native = 1
+// contenders are all of them.
+type contenders struct {
+	bowline, native, libbpf contender
+	ancestor                contender // without a path if there is none
+}
+
+// general are those that do everything.
+func (c contenders) general() []contender {
+	all := []contender{c.bowline, c.native}
+	if c.ancestor.path != "" {
+		all = append(all, c.ancestor)
+	}
+	return all
+}
 
 func main() {
 	runs := flag.Int("runs", 11, "runs of each measurement")
+	only := flag.String("only", "", "measure one group: start, memory, callbacks or batches")
 	asJSON := flag.Bool("json", false, "print JSON")
 	bowline := flag.String("bowline", "bin/bowline", "the bowline binary")
-	peer := flag.String("native", "bin/bench-native", "the native peer, built from bench/native")
+	peer := flag.String("native", "bin/bench-native", "the native Go peer, built from bench/native")
+	libbpf := flag.String("libbpf", "bin/bench-libbpf", "the native C peer, built from bench/libbpf")
 	ancestor := flag.String("ancestor", "", "a wasm-bpf runtime to run beside us")
 	flag.Parse()
-	sides := []contender{
-		{"bowline", *bowline, func(t task) []string { return []string{"run", t.plugin} }},
-		{"native Go", *peer, func(t task) []string { return []string{t.mode, t.object} }},
-	}
-	if *ancestor != "" {
-		sides = append(sides, contender{"ancestor", *ancestor, func(t task) []string { return []string{t.plugin} }})
-	}
-	figures, err := measure(sides, *runs)
+	alone := func(t task) []string { return []string{t.mode, t.object} }
+	figures, err := measure(contenders{
+		bowline:  contender{"bowline", *bowline, func(t task) []string { return []string{"run", t.plugin} }},
+		native:   contender{nativeGo, *peer, alone},
+		libbpf:   contender{"native C", *libbpf, alone},
+		ancestor: contender{"ancestor", *ancestor, func(t task) []string { return []string{t.plugin} }},
+	}, *only, *runs)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -76,18 +92,37 @@ func print(figures []figure, runs int) {
 	for _, f := range figures {
 		fmt.Fprintf(w, "%s\tgoal %s\t\t\n", f.Name, f.Goal)
 		for _, s := range f.Values {
-			fmt.Fprintf(w, "  %s\t%.4g %s\t[%.4g to %.4g]\t%.2f of native\n", s.Who, s.Median, f.Unit, s.Min, s.Max, s.Median/f.Values[native].Median)
+			fmt.Fprintf(w, "  %s\t%.4g %s\t[%.4g to %.4g]\t%s\n", s.Who, s.Median, f.Unit, s.Min, s.Max, f.ratios(s))
 		}
 	}
 	w.Flush()
 }
 
+// ratios compares a side with those that the figure is measured against.
+func (f figure) ratios(s side) string {
+	var all []string
+	for _, of := range f.Of {
+		i := slices.IndexFunc(f.Values, func(v side) bool { return v.Who == of })
+		if i >= 0 && of != s.Who {
+			all = append(all, fmt.Sprintf("%.2f of %s", s.Median/f.Values[i].Median, of))
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// nativeGo is who most figures are compared with.
+const nativeGo = "native Go"
+
 // summarise turns the samples of each side into medians.
 func summarise(name, unit, goal string, sides []contender, samples [][]float64) figure {
-	f := figure{Name: name, Unit: unit, Goal: goal}
+	f := figure{Name: name, Unit: unit, Goal: goal, Of: []string{nativeGo}}
 	for i, s := range sides {
-		v := slices.Sorted(slices.Values(samples[i]))
-		f.Values = append(f.Values, side{Who: s.who, Median: v[len(v)/2], Min: v[0], Max: v[len(v)-1]})
+		f.Values = append(f.Values, medianOf(s.who, samples[i]))
 	}
 	return f
+}
+
+func medianOf(who string, samples []float64) side {
+	v := slices.Sorted(slices.Values(samples))
+	return side{Who: who, Median: v[len(v)/2], Min: v[0], Max: v[len(v)-1]}
 }

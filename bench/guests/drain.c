@@ -8,9 +8,15 @@
 #include <time.h>
 #include <wasm_bpf.h>
 
-BPF_EMBED(object, "drain.bpf.o");
+#ifndef OBJECT
+#define OBJECT "drain.bpf.o"
+#endif
+BPF_EMBED(object, OBJECT);
 
-#define OPERATIONS 20000
+#define OPERATIONS 2000
+#ifndef ENTRIES
+#define ENTRIES 512
+#endif
 
 static uint64_t sum;
 
@@ -18,7 +24,7 @@ static int32_t record(void *ctx, void *data, int32_t size)
 {
 	(void)ctx;
 	(void)size;
-	sum += *(uint64_t *)data;
+	sum += ((uint64_t *)data)[0] ^ ((uint64_t *)data)[1];
 	return 0;
 }
 
@@ -56,11 +62,11 @@ int main(void)
 			printf("%d %" PRIu64 "\n", (int)n, now() - t0);
 		} else {
 			for (i = 0; i < OPERATIONS; i++)
-				if (wasm_bpf_update(hash, &(uint64_t){ i & 511 }, &i))
+				if (wasm_bpf_update(hash, &(uint64_t){ i % ENTRIES }, &i))
 					return 1;
 			t1 = now();
 			for (i = 0; i < OPERATIONS; i++)
-				if (wasm_bpf_lookup(hash, &(uint64_t){ i & 511 }, buf))
+				if (wasm_bpf_lookup(hash, &(uint64_t){ i % ENTRIES }, buf))
 					return 1;
 			t2 = now();
 			printf("%d %" PRIu64 " %" PRIu64 "\n", OPERATIONS, t2 - t1, t1 - t0);
