@@ -56,7 +56,8 @@ type batchAttr struct {
 // elsewhere. The error matches [ErrType] for maps without keys (queues, stacks, Bloom filters, ring buffers) and for maps whose
 // keys are descriptors. For maps whose values are descriptors the values are the kernel's ids.
 //
-// It is one system call from Linux 5.6 on; before, and for types that the kernel has no batches for, it is two for each entry.
+// It is one system call from Linux 5.6 on; before, and for types that the kernel has no batches for, it is two for each entry. Then
+// a call that met nothing but many thousand empty places gives an error that unwraps to EAGAIN, and the cursor has moved: call again.
 func (m *Map) LookupBatch(cursor, keys, values []byte, flags uint64) (n int, err error) {
 	return m.lookupBatch(opLookupBatch, unix.BPF_MAP_LOOKUP_BATCH, cursor, keys, values, flags)
 }

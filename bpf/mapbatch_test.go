@@ -276,6 +276,44 @@ func TestABucketThatDoesNotFitIsTold(t *testing.T) {
 	}
 }
 
+// Arrays of programs have places without a value, and a call passes over a bounded number of them.
+func TestEmptyPlacesArePassedOver(t *testing.T) {
+	o := load(t, "maps", LoadOptions{})
+	const entries = 3*maxMissed + 10
+	m := create(t, MapOptions{Type: ebpf.ProgramArray, KeySize: 4, MaxEntries: entries})
+	for _, i := range []int{0, entries - 1} {
+		if err := m.PutProgram(batchKey(m.Type(), 4, i), getProgram(t, o, "second"), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []uint32
+	cursor, key, value := make([]byte, m.CursorSize()), make([]byte, 4), make([]byte, 4)
+	again := 0
+	for {
+		n, err := m.LookupBatch(cursor, key, value, 0)
+		if errors.Is(err, unix.EAGAIN) && again < 4 {
+			again++
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			break
+		}
+		got = append(got, binary.NativeEndian.Uint32(key))
+	}
+	if len(got) != 2 || got[0] != 0 || got[1] != entries-1 || again == 0 {
+		t.Errorf("got keys %d, called again %d times", got, again)
+	}
+}
+
+func TestSocketsWithoutCookiesCannotBeListed(t *testing.T) {
+	m := create(t, MapOptions{Type: ebpf.SockMap, KeySize: 4, ValueSize: 4, MaxEntries: 4})
+	_, err := m.LookupBatch(make([]byte, m.CursorSize()), make([]byte, 4), make([]byte, 4), 0)
+	wantError(t, err, ErrUnsupported, "batch lookup in map SockMap")
+}
+
 func TestAnyCursorIsSafe(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, kind := range batchKinds {

@@ -7,8 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxMissed bounds how many keys that vanish between two calls of the kernel are passed over.
-const maxMissed = 1 << 10
+// maxMissed bounds how many keys without a value are passed over in one call: those that vanish between two calls of the kernel, and
+// the empty places of arrays of programs, sockets and devices. It is some tens of milliseconds.
+const maxMissed = 1 << 16
 
 // lookupEach is LookupBatch without the kernel's batches.
 func (m *Map) lookupEach(cursor, keys, values []byte, room int, flags uint64) (n int, err error) {
@@ -26,26 +27,29 @@ func (m *Map) lookupEach(cursor, keys, values []byte, room int, flags uint64) (n
 		switch {
 		case err == nil:
 			n++
-		case !errors.Is(err, unix.ENOENT):
-			return 0, err // the cursor is where it was
-		case missed == maxMissed:
-			if n == 0 {
-				return 0, &MapError{Op: opLookupBatch.String(), Map: m.name, Errno: unix.EAGAIN}
+			continue
+		case errors.Is(err, unix.ENOSPC): // a map of sockets whose values have no room for what it would tell
+			err = &MapError{Op: opLookupBatch.String(), Map: m.name, Errno: unix.EOPNOTSUPP}
+		case errors.Is(err, unix.ENOENT):
+			if err = nil; missed < maxMissed {
+				missed++
+				continue
 			}
-			room, err = n, nil
-		default:
-			missed++
 		}
+		break
 	}
-	if errors.Is(err, unix.ENOENT) {
+	switch {
+	case errors.Is(err, unix.ENOENT):
 		binary.NativeEndian.PutUint64(cursor, cursorDone)
 		return n, nil
+	case err != nil:
+		return 0, err // the cursor is where it was
 	}
-	if err != nil {
-		return 0, err
-	}
-	copy(cursor[cursorState:], keys[(n-1)*m.keySize:n*m.keySize])
+	copy(cursor[cursorState:], last)
 	binary.NativeEndian.PutUint64(cursor, cursorKey)
+	if n == 0 {
+		return 0, &MapError{Op: opLookupBatch.String(), Map: m.name, Errno: unix.EAGAIN}
+	}
 	return n, nil
 }
 

@@ -129,6 +129,8 @@ func TestMadeMapsAreCharged(t *testing.T) {
 	if m.Memory() != 800 {
 		t.Errorf("got %d bytes, want 800", m.Memory())
 	}
+	_, err := CreateMap(MapOptions{Type: ebpf.TaskStorage, KeySize: 4, ValueSize: 32 << 10, MapMemory: 1 << 20})
+	wantError(t, err, ErrMapMemory, "create map TaskStorage")
 	o := load(t, "maps", LoadOptions{MapMemory: 1 << 30})
 	var sum uint64
 	for _, m := range o.Maps() {

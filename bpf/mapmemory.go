@@ -17,6 +17,9 @@ var ErrMapMemory = errors.New("map memory limit")
 // hashOverhead is about what the kernel needs for an element of a hash beside key and value: struct htab_elem and its bucket.
 const hashOverhead = 64
 
+// storageOwners is for how many sockets, tasks, files or cgroups storage is charged. It has no capacity of its own.
+const storageOwners = 1024
+
 // mapMemory estimates what the kernel allocates for a map in bytes, at its fullest: sizes are rounded up to 8 as the kernel does,
 // and counted for each possible CPU where there are values for each. It never overflows: too much is the largest number.
 func mapMemory(spec *ebpf.MapSpec, cpus int) uint64 {
@@ -33,6 +36,8 @@ func mapMemory(spec *ebpf.MapSpec, cpus int) uint64 {
 	case ebpf.Array, ebpf.PerCPUArray, ebpf.ProgramArray, ebpf.PerfEventArray, ebpf.CGroupArray, ebpf.ArrayOfMaps, ebpf.Queue,
 		ebpf.Stack, ebpf.DevMap, ebpf.CPUMap, ebpf.XSKMap, ebpf.SockMap, ebpf.ReusePortSockArray:
 		return times(uint64(spec.MaxEntries), max(value, 8))
+	case ebpf.SkStorage, ebpf.InodeStorage, ebpf.TaskStorage, ebpf.CgroupStorage, ebpf.CGroupStorage, ebpf.PerCPUCGroupStorage:
+		return storageOwners * (value + hashOverhead)
 	}
 	return times(uint64(spec.MaxEntries), key+value+hashOverhead)
 }
