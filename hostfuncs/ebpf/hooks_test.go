@@ -6,8 +6,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 
+	"github.com/bowline-edge/bowline/hostfuncs/session"
+	"github.com/bowline-edge/bowline/internal/kernel"
+	"github.com/bowline-edge/bowline/internal/kerneltest"
 	"github.com/bowline-edge/bowline/wasi-ebpf/abi"
 )
 
@@ -67,6 +71,68 @@ func (p *puppet) checkFields(t *testing.T, h abi.Hook, prog int32) {
 	if p.inst.s.Open() != open {
 		t.Errorf("%d handles are open, %d before", p.inst.s.Open(), open)
 	}
+}
+
+// TestLinksCanDoWhatTheTableOfHooksSays updates, pins and detaches a link of each hook that needs nothing but what every machine has.
+func TestLinksCanDoWhatTheTableOfHooksSays(t *testing.T) {
+	opts := session.Options{PinPath: kerneltest.Bpffs(t) + "/pins"}
+	group := kerneltest.Cgroup(t)
+	withOptions(t, opts, func(t *testing.T, p *puppet) {
+		kerneltest.Netns(t)
+		code := insns(t, asm.Mov.Imm(asm.R0, 0), asm.Return())
+		targets := map[string]func() abi.Target{
+			"xdp":            func() abi.Target { return abi.Target{Name: p.text("lo"), Mode: abi.XDPGeneric} },
+			"tc":             func() abi.Target { return abi.Target{Name: p.text("lo")} },
+			"cgroup":         func() abi.Target { return abi.Target{Name: p.text(group)} },
+			"sockops":        func() abi.Target { return abi.Target{Name: p.text(group)} },
+			"sk_msg":         func() abi.Target { return abi.Target{Map: p.newMap(ebpf.SockMap, 4, 4, 1)} },
+			"sk_skb":         func() abi.Target { return abi.Target{Map: p.newMap(ebpf.SockMap, 4, 4, 1)} },
+			"sk_lookup":      func() abi.Target { return abi.Target{} },
+			"flow_dissector": func() abi.Target { return abi.Target{} },
+			"tracepoint":     func() abi.Target { return abi.Target{Symbol: p.text("sched/sched_switch")} },
+			"raw_tracepoint": func() abi.Target { return abi.Target{Symbol: p.text("sched_switch")} },
+			"tp_btf":         func() abi.Target { return abi.Target{} },
+			"uprobe":         func() abi.Target { return abi.Target{Name: p.text("libc.so.6"), Symbol: p.text("getpid")} },
+			"perf_event":     func() abi.Target { return abi.Target{} },
+			"iter":           func() abi.Target { return abi.Target{} },
+		}
+		for _, h := range abi.Hooks() {
+			target, ok := targets[h.Name]
+			if !ok {
+				continue
+			}
+			t.Run(h.Name, func(t *testing.T) {
+				kerneltest.Netns(t)
+				first, no := p.program(hookSections[h.Name], code)
+				second, no2 := p.program(hookSections[h.Name], code)
+				if no != abi.SUCCESS || no2 != abi.SUCCESS {
+					t.Fatalf("load: %s, %s: %s", no, no2, p.lastError())
+				}
+				at := target()
+				link := p.handle("link_attach", first, encode(t, &at))
+				p.can(t, h.Update, "link_update", link, second, int32(0))
+				if p.can(t, h.Pin, "pin", link, "link") {
+					defer p.ok("unpin", "link")
+				}
+				p.can(t, h.Detach, "link_detach", link)
+				p.ok("close", link)
+			})
+		}
+	})
+}
+
+// can calls what a link can do since some Linux, or never, and reports whether it did.
+func (p *puppet) can(t *testing.T, since, name string, args ...any) bool {
+	t.Helper()
+	want := abi.NOTSUP
+	if v, err := kernel.ParseVersion(since); err == nil && kernel.Running().AtLeast(v.Major, v.Minor) {
+		want = abi.SUCCESS
+	}
+	got := p.call(name, args...)
+	if got != want {
+		t.Errorf("%s: %s, want %s: %s", name, got, want, p.lastError())
+	}
+	return got == abi.SUCCESS
 }
 
 func structFields(name string) []abi.Field {
