@@ -42,6 +42,12 @@ func loadOne(t *testing.T, file, program string) (*Object, *Program, error) {
 	return loadBytes(t, b, program)
 }
 
+// openHooks opens a test object, testdata/hooks_FILE.bpf.o.
+func openHooks(t *testing.T, file string) *Spec {
+	t.Helper()
+	return open(t, "hooks_"+file)
+}
+
 // loadBytes loads one program of an object file that was read already.
 func loadBytes(t *testing.T, object []byte, program string) (*Object, *Program, error) {
 	t.Helper()

@@ -280,6 +280,9 @@ func (l *loader) newProgram(p *ebpf.ProgramSpec, opts ebpf.CollectionOptions) (*
 		onto.AttachTarget = t.prog
 		p = &onto
 	}
+	if p.Type == ebpf.LSM && p.AttachType == ebpf.AttachLSMCgroup {
+		return l.newLSMCgroup(p)
+	}
 	coll := &ebpf.CollectionSpec{Programs: map[string]*ebpf.ProgramSpec{p.Name: l.asLoaded(p)}, Maps: make(map[string]*ebpf.MapSpec), ByteOrder: l.spec.coll.ByteOrder}
 	opts.MapReplacements = l.mapsOf(p.Instructions, coll)
 	c, err := ebpf.NewCollectionWithOptions(coll, opts)

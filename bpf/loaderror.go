@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"github.com/cilium/ebpf"
@@ -47,6 +48,9 @@ func programError(p *ebpf.ProgramSpec, err error, opts LoadOptions) error {
 			return e
 		}
 	}
+	if v := (kernel.Version{Major: 5, Minor: 13}); tooOld(v) && slices.ContainsFunc(p.Instructions, isFunctionAddress) {
+		return &UnsupportedError{Feature: fmt.Sprintf("program %s: callback functions", p.Name), Need: "Linux " + v.Short(), Cause: err}
+	}
 	if helper := unknownHelper(log); helper != "" {
 		return &UnsupportedError{Feature: fmt.Sprintf("program %s: helper %s", p.Name, helper), Cause: &VerifierError{Program: p.Name, Cause: causeOf(err), Log: log}}
 	}
@@ -58,6 +62,9 @@ func programError(p *ebpf.ProgramSpec, err error, opts LoadOptions) error {
 	}
 	return fmt.Errorf("load %w", err) // the library has put "program NAME" before it
 }
+
+// isFunctionAddress recognizes what a program needs to hand one of its functions to a helper such as bpf_loop.
+func isFunctionAddress(ins asm.Instruction) bool { return ins.IsLoadOfFunctionPointer() }
 
 var pointerRefused = regexp.MustCompile(`!root|pointer .*prohibited|leaks addr|unprivileged`)
 
@@ -123,12 +130,15 @@ func permissionError(p *ebpf.ProgramSpec, hook Hook, err error, log []string) er
 
 // unknownType explains EINVAL for program types and hooks that this kernel does not have.
 func unknownType(p *ebpf.ProgramSpec, hook Hook, err error, log []string, running kernel.Version) error {
-	if len(log) > 0 {
+	if reason, where := verifierReason(log); reason != "" || where != "" {
 		return nil // the verifier was reached, so the type is known
 	}
 	since, _ := kernel.ProgramSince(p.Type)
 	if h, ok := kernel.HookSince(string(hook)); ok && h.AtLeast(since.Major, since.Minor) {
 		since = h
+	}
+	if frags := (kernel.Version{Major: 5, Minor: 18}); p.Flags&unix.BPF_F_XDP_HAS_FRAGS != 0 && older(running, frags) {
+		return &UnsupportedError{Feature: fmt.Sprintf("program %s: xdp.frags", p.Name), Need: "Linux " + frags.Short() + ", or section xdp", Cause: err}
 	}
 	if older(running, since) {
 		return &UnsupportedError{Feature: fmt.Sprintf("program %s: %s", p.Name, hookName(hook, p.Type)), Need: "Linux " + since.Short(), Cause: err}
@@ -187,7 +197,11 @@ func mapCreateError(name string, m *ebpf.MapSpec, err error) error {
 
 // unknownMapType explains EINVAL for types of maps that this kernel does not have.
 func unknownMapType(what string, t ebpf.MapType, err error, running kernel.Version) error {
-	if since, _ := kernel.MapSince(t); older(running, since) {
+	since, _ := kernel.MapSince(t)
+	if t == ebpf.StructOpsMap {
+		since, _ = kernel.AttachSince(string(HookStructOps)) // they are made to be linked
+	}
+	if older(running, since) {
 		return &UnsupportedError{Feature: what, Need: "Linux " + since.Short(), Cause: err}
 	}
 	if errors.Is(features.HaveMapType(t), ebpf.ErrNotSupported) {

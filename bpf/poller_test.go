@@ -51,7 +51,7 @@ func TestPollerWakesOnAnySource(t *testing.T) {
 	for round := range 200 {
 		send := []func(){
 			func() { run(t, o, "output", 3) },
-			func() { run(t, o, "dynptr", 2) },
+			func() { run(t, o, "output_other", 2) },
 			func() { runPerf(t, o, 1) },
 		}[round%3]
 		var sent sync.WaitGroup

@@ -8,6 +8,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
+
+	"github.com/bowline-edge/bowline/internal/kernel"
 )
 
 // attachSockmap puts a program on a sockmap or sockhash: with a link where the kernel has them (Linux 6.10).
@@ -42,6 +44,9 @@ func attachSockmapOld(p *Program, m *Map, at ebpf.AttachType) (*Link, error) {
 		return nil, errors.Join(err, prog.Close())
 	}
 	if err := link.RawAttachProgram(link.RawAttachProgramOptions{Target: sockmap.FD(), Program: prog, Attach: at}); err != nil {
+		if verdict := (kernel.Version{Major: 5, Minor: 13}); errors.Is(err, unix.EINVAL) && at == ebpf.AttachSkSKBVerdict && tooOld(verdict) {
+			err = &UnsupportedError{Feature: "sk_skb/verdict", Need: "Linux " + verdict.Short() + ", or sk_skb/stream_parser and stream_verdict", Cause: err}
+		}
 		return nil, errors.Join(err, prog.Close(), sockmap.Close())
 	}
 	return &Link{target: m.Name(), mode: "attach", undo: []func() error{func() error {

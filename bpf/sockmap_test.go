@@ -3,6 +3,8 @@ package bpf
 import (
 	"net"
 	"testing"
+
+	"github.com/bowline-edge/bowline/internal/kerneltest"
 )
 
 // tcpPair is a connection to ourselves, both ends.
@@ -62,6 +64,7 @@ func TestSockmapProgramsRun(t *testing.T) {
 						t.Fatal(err)
 					}
 					l, err = attachSockmapOld(p, m, p.spec.AttachType)
+					kerneltest.SkipIfUnsupported(t, err)
 					if err != nil {
 						t.Fatal(err)
 					}

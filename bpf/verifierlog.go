@@ -6,6 +6,7 @@ import "strings"
 // the end: statistics, then the reason, then the instruction that was being looked at.
 func verifierReason(log []string) (reason, where string) {
 	const maxLines = 3
+	log = withoutExplanation(log)
 	var lines []string
 	i := len(log) - 1
 	for ; i >= 0; i-- {
@@ -42,6 +43,16 @@ func verifierReason(log []string) (reason, where string) {
 		reason, where = where, ""
 	}
 	return clip(reason, 400), clip(where, 160)
+}
+
+// withoutExplanation cuts off the explanation in many lines that newer kernels (Linux 7.3) write below the reason.
+func withoutExplanation(log []string) []string {
+	for i := len(log) - 1; i > 0; i-- {
+		if strings.HasPrefix(log[i], "Verification failed: ") {
+			return log[:i]
+		}
+	}
+	return log
 }
 
 func clip(s string, n int) string {

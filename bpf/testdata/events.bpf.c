@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Programs that send n records each, in every way there is, for the tests of the readers and of loss counting. */
+/* Programs that send n records each, in every way there is, for the tests of the readers and of loss counting. A test
+ * runs them with n as the first argument; raw tracepoints can be run so since Linux 5.10, syscall programs only since 5.14. */
 #include <linux/types.h>
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -7,10 +8,6 @@
 struct record {
 	__u64 number;
 	__u64 pad[2];
-};
-
-struct args {
-	__u32 n;
 };
 
 struct {
@@ -31,27 +28,40 @@ struct {
 
 __u64 sent_ring, sent_other, sent_perf;
 
-SEC("syscall")
-int output(struct args *ctx)
+SEC("raw_tp")
+int output(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct record r = {};
-	__u32 n = ctx->n, i;
+	__u32 n = ctx->args[0], i;
 
-	for (i = 0; i < n && i < 1024; i++) {
+	for (i = 0; i < n && i < 256; i++) {
 		r.number = sent_ring++;
 		bpf_ringbuf_output(&ring, &r, sizeof(r), 0);
 	}
 	return 0;
 }
 
+SEC("raw_tp")
+int output_other(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct record r = {};
+	__u32 n = ctx->args[0], i;
+
+	for (i = 0; i < n && i < 256; i++) {
+		r.number = sent_other++;
+		bpf_ringbuf_output(&other, &r, sizeof(r), 0);
+	}
+	return 0;
+}
+
 /* Every third record is given up, which is no loss; jumps lead over and around the calls. */
-SEC("syscall")
-int reserve(struct args *ctx)
+SEC("raw_tp")
+int reserve(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct record *r;
-	__u32 n = ctx->n, i;
+	__u32 n = ctx->args[0], i;
 
-	for (i = 0; i < n && i < 1024; i++) {
+	for (i = 0; i < n && i < 256; i++) {
 		if (i % 5 == 4)
 			r = bpf_ringbuf_reserve(&other, sizeof(*r), 0);
 		else
@@ -71,14 +81,15 @@ int reserve(struct args *ctx)
 	return 0;
 }
 
-SEC("syscall")
-int dynptr(struct args *ctx)
+/* A helper of Linux 5.19. */
+SEC("?raw_tp")
+int dynptr(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct bpf_dynptr d;
-	__u32 n = ctx->n, i;
+	__u32 n = ctx->args[0], i;
 	__u64 v;
 
-	for (i = 0; i < n && i < 1024; i++) {
+	for (i = 0; i < n && i < 256; i++) {
 		v = sent_other++;
 		if (bpf_ringbuf_reserve_dynptr(&other, 16, 0, &d)) {
 			bpf_ringbuf_discard_dynptr(&d, 0);
@@ -113,10 +124,11 @@ static long each(__u32 i, void *ctx)
 	return 0;
 }
 
-SEC("syscall")
-int subprogram(struct args *ctx)
+/* bpf_loop is of Linux 5.17. */
+SEC("?raw_tp")
+int subprogram(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u32 n = ctx->n, i;
+	__u32 n = ctx->args[0], i;
 
 	bpf_loop(n, each, 0, 0);
 	for (i = 0; i < n && i < 256; i++) {
@@ -127,14 +139,14 @@ int subprogram(struct args *ctx)
 }
 
 /* The ring is chosen at run time. */
-SEC("syscall")
-int chosen(struct args *ctx)
+SEC("raw_tp")
+int chosen(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct record r = {};
-	__u32 n = ctx->n, i;
+	__u32 n = ctx->args[0], i;
 	void *map;
 
-	for (i = 0; i < n && i < 512; i++) {
+	for (i = 0; i < n && i < 256; i++) {
 		if (i & 1) {
 			map = &other;
 			sent_other++;
@@ -160,10 +172,10 @@ static __noinline long send_to(void *map, __u64 number)
 }
 
 /* The ring is an argument of a function. */
-SEC("syscall")
-int argument(struct args *ctx)
+SEC("raw_tp")
+int argument(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u32 n = ctx->n, i;
+	__u32 n = ctx->args[0], i;
 
 	for (i = 0; i < n && i < 256; i++) {
 		send_to(&ring, i);

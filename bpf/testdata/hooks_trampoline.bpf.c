@@ -4,7 +4,32 @@
 
 COUNT("fentry/__x64_sys_getpgid", entry, void *ctx, 0)
 COUNT("fexit/__x64_sys_getpgid", leave, void *ctx, 0)
-COUNT("fmod_ret/bpf_modify_return_test", modify, void *ctx, 0)
-COUNT("lsm/file_open", security, void *ctx, 0)
-COUNT("lsm_cgroup/socket_bind", security_cgroup, void *ctx, 1)
-COUNT("freplace/xdp_pass", replacement, void *ctx, 0)
+
+/* The thread that these three refuse what they are asked for. */
+volatile const __u32 refused_thread;
+
+static __always_inline int refused(void)
+{
+	hit();
+	return (__u32)bpf_get_current_pid_tgid() == refused_thread;
+}
+
+SEC("fmod_ret/security_file_open")
+int modify(void *ctx)
+{
+	return refused() ? -1 : 0;
+}
+
+SEC("lsm/file_open")
+int security(void *ctx)
+{
+	return refused() ? -1 : 0;
+}
+
+SEC("lsm_cgroup/socket_bind")
+int security_cgroup(void *ctx)
+{
+	return !refused();
+}
+
+COUNT("freplace/xdp_pass", replacement, struct xdp_md *ctx, 2)

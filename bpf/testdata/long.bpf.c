@@ -11,13 +11,13 @@ struct {
 
 __u64 sent_ring;
 
-SEC("syscall")
-int output(__u32 *n)
+SEC("raw_tp")
+int output(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u64 number[3] = {};
-	__u32 i;
+	__u32 n = ctx->args[0], i;
 
-	for (i = 0; i < *n && i < 4096; i++) {
+	for (i = 0; i < n && i < 4096; i++) {
 		number[0] = sent_ring++;
 		bpf_ringbuf_output(&ring, &number, sizeof(number), 0);
 	}

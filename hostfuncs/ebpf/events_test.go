@@ -12,12 +12,14 @@ import (
 // emit lets the program emit of the puppet object write records to ring 0 or 1.
 func (p *puppet) emit(prog int32, ring, count, size, first uint32) {
 	p.t.Helper()
-	var order []byte
-	for _, v := range []uint32{ring, count, size, first} {
-		order = append(order, native32(v)...)
+	for i := range count {
+		var order []byte
+		for _, v := range []uint32{ring, size, first + i} {
+			order = binary.NativeEndian.AppendUint64(order, uint64(v))
+		}
+		run := abi.TestRun{CtxIn: abi.Span{Ptr: p.put(order), Len: uint32(len(order))}}
+		p.ok("program_test_run", prog, encode(p.t, &run))
 	}
-	run := abi.TestRun{CtxIn: abi.Span{Ptr: p.put(order), Len: 16}}
-	p.ok("program_test_run", prog, encode(p.t, &run))
 }
 
 // events opens a reader over maps.

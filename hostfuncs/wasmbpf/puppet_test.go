@@ -197,12 +197,11 @@ func (p *puppet) emit(obj uint64, ring, count, size, first uint32) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	order := binary.LittleEndian.AppendUint32(nil, ring)
-	for _, v := range []uint32{count, size, first} {
-		order = binary.LittleEndian.AppendUint32(order, v)
-	}
-	if _, err := prog.Kernel().Run(&ebpf.RunOptions{Context: order}); err != nil {
-		p.t.Fatal(err)
+	for i := range count {
+		order := [3]uint64{uint64(ring), uint64(size), uint64(first + i)}
+		if _, err := prog.Kernel().Run(&ebpf.RunOptions{Context: order}); err != nil {
+			p.t.Fatal(err)
+		}
 	}
 }
 

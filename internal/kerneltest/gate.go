@@ -2,6 +2,7 @@ package kerneltest
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -31,8 +32,12 @@ var gates = []gate{
 	{words: []string{"taskstorage"}, major: 5, minor: 11},
 	{words: []string{"trampoline", "fentry", "fexit", "fmod_ret", "freplace"}, major: 5, minor: 5,
 		config: []string{"CONFIG_FUNCTION_TRACER", "CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS"}, refused: trampolinesForbidden},
+	{words: []string{"lsm_cgroup"}, major: 6, minor: 0,
+		config: []string{"CONFIG_BPF_LSM", "CONFIG_CGROUP_BPF"}, refused: trampolinesForbidden},
 	{words: []string{"bpf lsm", "lsm"}, major: 5, minor: 7,
 		config: []string{"CONFIG_BPF_LSM", "CONFIG_FUNCTION_TRACER"}, refused: lsmForbidden},
+	{words: []string{"kprobe.session"}, major: 6, minor: 10, config: []string{"CONFIG_FPROBE"}},
+	{words: []string{"kprobe.multi", "kretprobe.multi"}, major: 5, minor: 18, config: []string{"CONFIG_FPROBE"}},
 	{words: []string{"kprobe"}, major: 4, minor: 17, config: []string{"CONFIG_KPROBES", "CONFIG_KPROBE_EVENTS"}},
 	{words: []string{"uprobe.multi"}, major: 6, minor: 6, config: []string{"CONFIG_UPROBES"}},
 	{words: []string{"uprobe"}, major: 4, minor: 17, config: []string{"CONFIG_UPROBES"}},
@@ -40,10 +45,12 @@ var gates = []gate{
 	{words: []string{"netfilter"}, major: 6, minor: 4, config: []string{"CONFIG_NETFILTER_BPF_LINK"}},
 	{words: []string{"tcx"}, major: 6, minor: 6, config: []string{"CONFIG_NET_XGRESS"}},
 	{words: []string{"clsact"}, major: 4, minor: 5, config: []string{"CONFIG_NET_CLS_BPF", "CONFIG_NET_SCH_INGRESS"}},
-	{words: []string{"struct_ops"}, major: 6, minor: 4},
+	{words: []string{"struct_ops", "structopsmap"}, major: 6, minor: 4},
 	{words: []string{"sk_lookup"}, major: 5, minor: 9},
 	{words: []string{"flow_dissector"}, major: 5, minor: 7},
+	{words: []string{"sk_skb/verdict"}, major: 5, minor: 13, config: []string{"CONFIG_BPF_STREAM_PARSER"}},
 	{words: []string{"sk_skb", "sk_msg", "sockmap"}, major: 5, minor: 10, config: []string{"CONFIG_BPF_STREAM_PARSER"}},
+	{words: []string{"xdp.frags"}, major: 5, minor: 18},
 	{words: []string{"xdp"}, major: 5, minor: 9},
 	{words: []string{"iter"}, major: 5, minor: 8, config: []string{"CONFIG_DEBUG_INFO_BTF"}},
 	{words: []string{"btf"}, major: 5, minor: 4, config: []string{"CONFIG_DEBUG_INFO_BTF"}},
@@ -55,6 +62,8 @@ var gates = []gate{
 	{words: []string{"lirc"}, major: 4, minor: 18, config: []string{"CONFIG_BPF_LIRC_MODE2"}},
 	{words: []string{"tracefs"}, major: 4, minor: 1, config: []string{"CONFIG_TRACING"}},
 	{words: []string{"cookie", "perf link"}, major: 5, minor: 15},
+	{words: []string{"syscall: "}, major: 5, minor: 14},
+	{words: []string{"callback functions"}, major: 5, minor: 13},
 }
 
 // trampolinesForbidden is nil unless the kernel's policy refuses trampolines even to root. Any other reason is for the test to report.
@@ -89,13 +98,42 @@ func SkipIfUnsupported(t testing.TB, err error) {
 	t.Fatalf("%v\nthis kernel (%s) should have it", err, kernel.Running())
 }
 
+// helper finds the helper function in a text, mapType the type of a map that could not be made.
+var (
+	helper  = regexp.MustCompile(`helper (bpf_\w+)`)
+	mapType = regexp.MustCompile(`create map \S+ \((\w+),`)
+)
+
+// gateOfMap is the gate of a map type, by its name in lower case. For struct_ops maps other gates say more.
+func gateOfMap(name string) (gate, bool) {
+	for t := ebpf.Hash; ; t++ {
+		since, ok := kernel.MapSince(t)
+		if !ok {
+			return gate{}, false
+		}
+		if t != ebpf.StructOpsMap && t.String() != "CGroupStorage" && strings.ToLower(t.String()) == name {
+			return gate{major: since.Major, minor: since.Minor}, true
+		}
+	}
+}
+
 func find(err error) (gate, bool) {
 	text := strings.ToLower(err.Error())
+	if m := helper.FindStringSubmatch(text); m != nil {
+		if since, ok := kernel.HelperSince(m[1]); ok {
+			return gate{major: since.Major, minor: since.Minor}, true
+		}
+	}
 	for _, g := range gates {
 		for _, w := range g.words {
 			if strings.Contains(text, w) {
 				return g, true
 			}
+		}
+	}
+	if m := mapType.FindStringSubmatch(text); m != nil {
+		if g, ok := gateOfMap(m[1]); ok {
+			return g, true
 		}
 	}
 	return gate{}, false

@@ -69,37 +69,22 @@ struct {
 	__uint(value_size, 8);
 } cpus SEC(".maps");
 
-/* What the test asks for: count records of size bytes, numbered from first. */
-struct order {
-	__u32 ring;
-	__u32 count;
-	__u32 size;
-	__u32 first;
-};
-
 struct record {
 	__u32 number;
 	__u8 fill[508];
 };
 
-static long emit_one(__u32 i, struct order *o)
+/* Run by a test with a ring, a size and a number as arguments. */
+SEC("raw_tp")
+int emit(struct bpf_raw_tracepoint_args *ctx)
 {
 	static struct record r;
 
-	r.number = o->first + i;
-	if (o->ring == 0)
-		bpf_ringbuf_output(&ring_a, &r, o->size & 511, 0);
+	r.number = ctx->args[2];
+	if (ctx->args[0] == 0)
+		bpf_ringbuf_output(&ring_a, &r, ctx->args[1] & 511, 0);
 	else
-		bpf_ringbuf_output(&ring_b, &r, o->size & 511, 0);
-	return 0;
-}
-
-SEC("syscall")
-int emit(struct order *ctx)
-{
-	struct order o = *ctx;
-
-	bpf_loop(o.count, emit_one, &o, 0);
+		bpf_ringbuf_output(&ring_b, &r, ctx->args[1] & 511, 0);
 	return 0;
 }
 
