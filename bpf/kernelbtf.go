@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 	"weak"
 
 	"github.com/cilium/ebpf/btf"
@@ -14,6 +15,29 @@ import (
 var sharedTypes struct {
 	mu    sync.Mutex
 	cache weak.Pointer[btf.Cache]
+	kept  *btf.Cache  // for some seconds after a question
+	timer *time.Timer // lets kept go
+}
+
+// keepTypes is how long the types stay after a question, because questions come in groups.
+const keepTypes = 3 * time.Second
+
+// typesForQuestions returns the shared cache and keeps it for some seconds.
+func typesForQuestions() *btf.Cache {
+	c := kernelTypes()
+	sharedTypes.mu.Lock()
+	defer sharedTypes.mu.Unlock()
+	sharedTypes.kept = c
+	if sharedTypes.timer != nil {
+		sharedTypes.timer.Reset(keepTypes)
+		return c
+	}
+	sharedTypes.timer = time.AfterFunc(keepTypes, func() {
+		sharedTypes.mu.Lock()
+		defer sharedTypes.mu.Unlock()
+		sharedTypes.kept = nil
+	})
+	return c
 }
 
 // kernelTypes returns the shared cache. It reads nothing before something asks it for a type.

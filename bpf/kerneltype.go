@@ -16,15 +16,18 @@ type TypeKind string
 type TypeInfo struct {
 	// ID is the number of the type in the kernel's BTF.
 	ID uint32
-	// Name is the type's name, Kind what it is. For a typedef, Size is that of what it stands for.
-	Name string
-	Kind TypeKind
+	// Name is the type's name, Kind what it is, Plain what it is behind typedefs and qualifiers. For a typedef, Size is that of what it
+	// stands for.
+	Name        string
+	Kind, Plain TypeKind
 	// Size is in bytes; zero for functions and for what is only declared.
 	Size uint32
 }
 
 // FieldInfo is a field of a type of the running kernel.
 type FieldInfo struct {
+	// ID is the number of the field's type in the kernel's BTF, zero if it cannot be told.
+	ID uint32
 	// BitOffset is from the start of the type, BitSize the field's size in bits: of a bit field its own.
 	BitOffset, BitSize uint64
 	// Size is the size of the field's type in bytes, Kind what it is, Type its name, which is empty for pointers, arrays and types
@@ -38,7 +41,8 @@ type FieldInfo struct {
 
 // KernelType finds a type of the running kernel: "task_struct", or "struct task_struct", "union bpf_attr", "enum pid_type",
 // "typedef u64", "func vfs_read" where several kinds have the name. The error matches [ErrNotFound], or [ErrUnsupported] on kernels
-// without type information. The kernel's types are read once and kept only while something uses them.
+// without type information. The kernel's types, some megabytes, are read when they are first asked for and
+// given back some seconds after the last question.
 func KernelType(name string) (TypeInfo, error) {
 	types, t, err := kernelType(name)
 	if err != nil {
@@ -49,7 +53,7 @@ func KernelType(name string) (TypeInfo, error) {
 		return TypeInfo{}, fmt.Errorf("kernel type %.80q: %w", name, err)
 	}
 	size, _ := btf.Sizeof(t)
-	return TypeInfo{ID: uint32(id), Name: t.TypeName(), Kind: kindOfType(t), Size: uint32(max(size, 0))}, nil
+	return TypeInfo{ID: uint32(id), Name: t.TypeName(), Kind: kindOfType(t), Plain: kindOfType(plain(t)), Size: uint32(max(size, 0))}, nil
 }
 
 // KernelField finds a field of a type of the running kernel by its path: "pid", "se.vruntime", "comm[3]", "cgroups.rcu_head.next".
@@ -59,7 +63,7 @@ func KernelField(typ, path string) (FieldInfo, error) {
 	fail := func(err error) (FieldInfo, error) {
 		return FieldInfo{}, fmt.Errorf("field %.80q of kernel type %.80q: %w", path, typ, err)
 	}
-	_, t, err := kernelType(typ)
+	types, t, err := kernelType(typ)
 	if err != nil {
 		return fail(err)
 	}
@@ -78,6 +82,9 @@ func KernelField(typ, path string) (FieldInfo, error) {
 		return fail(fmt.Errorf("%w: its size is not known", ErrNotFound))
 	}
 	info := FieldInfo{BitOffset: f.bits, BitSize: f.width, Size: uint32(size), Kind: kindOfType(plain(f.typ)), Type: f.typ.TypeName()}
+	if id, err := types.TypeID(f.typ); err == nil {
+		info.ID = uint32(id)
+	}
 	if info.Bitfield = f.width != 0; !info.Bitfield {
 		info.BitSize = uint64(size) * 8
 	}
@@ -86,7 +93,7 @@ func KernelField(typ, path string) (FieldInfo, error) {
 
 // kernelType finds a type by its name, with its kind before it or not.
 func kernelType(name string) (*btf.Spec, btf.Type, error) {
-	types, err := kernelTypes().Kernel()
+	types, err := typesForQuestions().Kernel()
 	if err != nil {
 		return nil, nil, &UnsupportedError{Feature: "kernel types (BTF)", Need: "a kernel with CONFIG_DEBUG_INFO_BTF", Cause: err}
 	}

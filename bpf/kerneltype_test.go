@@ -35,6 +35,11 @@ func TestKernelFieldsAreFound(t *testing.T) {
 		}
 		return f
 	}
+	if f, se := get("task_struct", "se"), "sched_entity"; f.ID == 0 || f.Type != se {
+		t.Errorf("got %+v", f)
+	} else if i, err := KernelType(se); err != nil || i.ID != f.ID {
+		t.Errorf("got %+v, %v for %+v", i, err, f)
+	}
 	// What is known of all kernels, or follows from another field.
 	if f := get("list_head", "prev"); f.BitOffset != f.BitSize || f.Kind != "pointer" || f.Size*8 != uint32(f.BitSize) {
 		t.Errorf("got %+v", f)
@@ -55,6 +60,18 @@ func TestKernelFieldsAreFound(t *testing.T) {
 	for _, path := range []string{"", ".", "x", "comm[16]", "comm[", "comm[x]", "comm]", "comm[1]x", "pid[0]", "pid.x", "parent.pid", "se..x", "se."} {
 		if f, err := KernelField("task_struct", path); err == nil {
 			t.Errorf("%q: got %+v, want an error", path, f)
+		}
+	}
+}
+
+func BenchmarkKernelField(b *testing.B) {
+	if err := kernel.BTF(); err != nil {
+		b.Skip(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := KernelField("task_struct", "se.vruntime"); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

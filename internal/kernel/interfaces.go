@@ -1,8 +1,12 @@
 package kernel
 
 import (
+	"encoding/binary"
 	"fmt"
-	"net"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // Interface is a network device.
@@ -13,6 +17,8 @@ type Interface struct {
 	Name string
 	// MTU is the largest packet, in bytes.
 	MTU int
+	// Flags are the kernel's IFF_* flags, all of them.
+	Flags uint32
 	// Up says that it is switched on, Running that its line is connected.
 	Up, Running, Loopback, PointToPoint, Broadcast, Multicast bool
 	// MAC is the hardware address, usually of 6 bytes; empty if there is none.
@@ -21,17 +27,52 @@ type Interface struct {
 
 // Interfaces lists the network devices of the network namespace that the calling thread is in, by index.
 func Interfaces() ([]Interface, error) {
-	all, err := net.Interfaces()
+	reply, err := syscall.NetlinkRIB(unix.RTM_GETLINK, unix.AF_UNSPEC)
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
-	out := make([]Interface, 0, len(all))
-	for _, i := range all {
-		has := func(f net.Flags) bool { return i.Flags&f != 0 }
-		out = append(out, Interface{
-			Index: i.Index, Name: i.Name, MTU: i.MTU, MAC: i.HardwareAddr, Up: has(net.FlagUp), Running: has(net.FlagRunning),
-			Loopback: has(net.FlagLoopback), PointToPoint: has(net.FlagPointToPoint), Broadcast: has(net.FlagBroadcast), Multicast: has(net.FlagMulticast),
-		})
+	messages, err := syscall.ParseNetlinkMessage(reply)
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	var out []Interface
+	for _, m := range messages {
+		if m.Header.Type != unix.RTM_NEWLINK || len(m.Data) < int(unsafe.Sizeof(unix.IfInfomsg{})) {
+			continue
+		}
+		i := Interface{ // struct ifinfomsg: family, type, index, flags, change
+			Index: int(int32(binary.NativeEndian.Uint32(m.Data[4:]))), Flags: binary.NativeEndian.Uint32(m.Data[8:]),
+		}
+		attributes, err := syscall.ParseNetlinkRouteAttr(&m)
+		if err != nil {
+			return nil, fmt.Errorf("list interfaces: %w", err)
+		}
+		for _, a := range attributes {
+			switch {
+			case a.Attr.Type == unix.IFLA_IFNAME:
+				i.Name = unix.ByteSliceToString(a.Value)
+			case a.Attr.Type == unix.IFLA_MTU && len(a.Value) >= 4:
+				i.MTU = int(binary.NativeEndian.Uint32(a.Value))
+			case a.Attr.Type == unix.IFLA_ADDRESS && notZero(a.Value):
+				i.MAC = a.Value
+			}
+		}
+		for flag, to := range map[uint32]*bool{
+			unix.IFF_UP: &i.Up, unix.IFF_RUNNING: &i.Running, unix.IFF_LOOPBACK: &i.Loopback, unix.IFF_POINTOPOINT: &i.PointToPoint,
+			unix.IFF_BROADCAST: &i.Broadcast, unix.IFF_MULTICAST: &i.Multicast,
+		} {
+			*to = i.Flags&flag != 0
+		}
+		out = append(out, i)
 	}
 	return out, nil
+}
+
+func notZero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"errors"
+	"net"
 	"os"
 	"testing"
 
@@ -27,6 +28,17 @@ func TestLoopbackIsListed(t *testing.T) {
 	all, err := Interfaces()
 	if err != nil {
 		t.Fatal(err)
+	}
+	others, err := net.Interfaces() // the standard library's, which knows fewer flags
+	if err != nil || len(others) != len(all) {
+		t.Fatalf("got %+v, want %+v, %v", all, others, err)
+	}
+	for n, want := range others {
+		got := all[n]
+		if got.Index != want.Index || got.Name != want.Name || got.MTU != want.MTU || string(got.MAC) != string(want.HardwareAddr) ||
+			got.Up != (want.Flags&net.FlagUp != 0) || got.Up != (got.Flags&1 != 0) || got.Loopback != (want.Flags&net.FlagLoopback != 0) {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
 	}
 	for _, i := range all {
 		if i.Name == "lo" && i.Loopback && i.Index > 0 && i.MTU > 0 {

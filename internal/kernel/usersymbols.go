@@ -48,7 +48,7 @@ const (
 )
 
 // Find returns the place that an address of a process lies in. An address that nothing is mapped at, or a process that is gone,
-// matches [ErrNoSymbol]; a process that may not be looked at matches [os.ErrPermission].
+// matches [ErrNoSymbol], the latter also ESRCH; a process that may not be looked at matches [os.ErrPermission].
 func (p *ProcessSymbols) Find(pid int, address uint64) (UserSymbol, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,7 +128,7 @@ const maxMappings = 1 << 16
 
 func readMaps(pid int) ([]mapping, error) {
 	if pid <= 0 {
-		return nil, fmt.Errorf("%w: no process", ErrNoSymbol)
+		return nil, fmt.Errorf("%w: no process: %w", ErrNoSymbol, unix.ESRCH)
 	}
 	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
 	if err != nil {
@@ -144,7 +144,7 @@ func readMaps(pid int) ([]mapping, error) {
 
 func goneProcess(err error) error {
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("%w: no such process", ErrNoSymbol)
+		return fmt.Errorf("%w: no such process: %w", ErrNoSymbol, unix.ESRCH)
 	}
 	return err
 }

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // withLibc starts a process that has its libraries loaded, and returns the address of a function in one of them.
@@ -76,7 +78,7 @@ func TestFunctionsOfAProcessAreFound(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	for _, pid := range []int{-1, 0, 1 << 30} {
-		if _, err := p.Find(pid, at); !errors.Is(err, ErrNoSymbol) {
+		if _, err := p.Find(pid, at); !errors.Is(err, ErrNoSymbol) || !errors.Is(err, unix.ESRCH) {
 			t.Errorf("process %d: got %v", pid, err)
 		}
 	}
