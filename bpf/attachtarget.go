@@ -120,6 +120,9 @@ func findInProgram(spec *ebpf.ProgramSpec, p *Program) (attachTarget, error) {
 	}
 	fail := func(err error) (attachTarget, error) {
 		p.leave()
+		if errors.Is(err, btf.ErrNotFound) {
+			return attachTarget{}, noSuch("program %s has no function %s", p.name, short(spec.AttachTo))
+		}
 		return attachTarget{}, badTarget("function %s of program %s: %w", short(spec.AttachTo), p.name, err)
 	}
 	h, err := p.prog.Handle()

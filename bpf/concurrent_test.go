@@ -122,7 +122,7 @@ func TestThingsOfOtherKindsAreRefused(t *testing.T) {
 		wantError(t, err, ErrType, "attaches to no other program")
 	}
 	_, err = LoadProgram(ProgramOptions{Section: "freplace/f", License: "GPL", Insns: code(t, ret(0)...), Target: target})
-	wantError(t, err, nil, "function f of program verdict")
+	wantError(t, err, ErrTarget, "function f of program verdict")
 	if err := target.Close(); err != nil {
 		t.Fatal(err)
 	}

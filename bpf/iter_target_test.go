@@ -65,6 +65,11 @@ func TestIteratorOverOneProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := len(readIter(t, attachOwn(t, p, Target{})))
+	if !kernel.Running().AtLeast(6, 1) {
+		_, err := p.Attach(Target{PID: os.Getpid()})
+		wantError(t, err, ErrUnsupported, "Linux 6.1")
+		return
+	}
 	mine := attachOwn(t, p, Target{PID: os.Getpid()})
 	if got := len(readIter(t, mine)); got < len(entries) || got >= all {
 		t.Errorf("got %d threads of this process and %d of all, want at least %d", got, all, len(entries))

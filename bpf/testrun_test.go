@@ -61,6 +61,9 @@ func TestTestRunSaysHowMuchRoomIsNeeded(t *testing.T) {
 
 func TestTestRunOfASyscallProgramGivesItsContextBack(t *testing.T) {
 	kerneltest.RequireRoot(t)
+	if !kernel.Running().AtLeast(5, 14) {
+		t.Skip("Linux 5.14")
+	}
 	p, err := LoadProgram(ProgramOptions{Name: "double", Section: "syscall", License: "GPL", Insns: code(t,
 		asm.LoadMem(asm.R2, asm.R1, 0, asm.DWord), asm.Add.Reg(asm.R2, asm.R2), asm.StoreMem(asm.R1, 0, asm.R2, asm.DWord),
 		asm.Mov.Imm(asm.R0, 3), asm.Return())})
@@ -136,10 +139,14 @@ func TestClosingWaitsForTheTestRun(t *testing.T) {
 
 func TestTestRunRefusesWhatDoesNotFit(t *testing.T) {
 	p := onPacket(t)
-	for name, r := range map[string]TestRun{
+	cases := map[string]TestRun{
 		"too short a packet": {Data: make([]byte, 3)}, "unknown flags": {Data: make([]byte, 64), Flags: 1 << 30},
 		"a context that is none": {Data: make([]byte, 64), Context: bytes.Repeat([]byte{1}, 1024)},
-	} {
+	}
+	if !kernel.Running().AtLeast(5, 15) {
+		cases = nil // older kernels do not look
+	}
+	for name, r := range cases {
 		if err := p.TestRun(context.Background(), &r); !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.E2BIG) {
 			t.Errorf("%s: got %v", name, err)
 		}
