@@ -11,9 +11,11 @@
 //	}
 //	object.Close()                                // links, programs, maps
 //
-// Maps also live without an object: [CreateMap], [PinDir.OpenMap], [OpenSharedMap] and [Map.GetMap] give maps that their caller closes.
+// Maps also live without an object: [CreateMap], [PinDir.OpenMap], [OpenSharedMap] and [Map.GetMap] give maps that their caller
+// closes.
 //
-// What it adds: every record that the kernel could not store is counted ([Ring.Lost]), map operations, also batches of
-// them, are one system call without allocation, records are read where the kernel wrote them, and errors name what is missing: a capability
-// ([PermissionError]), something of the kernel ([UnsupportedError]) or the verifier's consent ([VerifierError]).
+// What it adds: every record that the kernel could not store is counted ([Ring.Lost]), map operations, also batches of them, are one
+// system call without allocation, records are read where the kernel wrote them or copied once ([Ring.ReadInto]), and errors name what
+// is missing: a capability ([PermissionError]), something of the kernel ([UnsupportedError]) or the verifier's consent
+// ([VerifierError]).
 package bpf

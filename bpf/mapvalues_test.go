@@ -132,6 +132,24 @@ func TestReuseportArraysTakeBoundSockets(t *testing.T) {
 	}
 }
 
+func TestXSKMapsTakeSocketsOfAFXDP(t *testing.T) {
+	m := made(t, ebpf.XSKMap)
+	fd, err := unix.Socket(unix.AF_XDP, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := m.PutSocket(keyOne, fd, 0); err != nil {
+		t.Error(err)
+	}
+	udp, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(udp)
+	wantError(t, m.PutSocket(keyOne, udp, 0), unix.EOPNOTSUPP)
+}
+
 func TestDevicesAndCPUsForward(t *testing.T) {
 	kerneltest.RequireRoot(t)
 	kerneltest.Netns(t)

@@ -59,8 +59,8 @@ type perfCPU struct {
 	lost  bool   // the kernel counts what it loses (Linux 6.0)
 }
 
-// OpenPerf opens a reader with a buffer for each CPU. It needs CAP_PERFMON (5.8) or CAP_SYS_ADMIN. A map has one reader at a
-// time: another one gives [ErrBusy]. The caller owns the Perf. For another type of map the error matches [ErrType].
+// OpenPerf opens a reader with a buffer for each CPU. It needs CAP_PERFMON (5.8) or CAP_SYS_ADMIN. A map has one reader in
+// this process at a time, through whichever Map: another one gives [ErrBusy]. One in another process takes the records of this one. The caller owns the Perf. For another type of map the error matches [ErrType].
 func OpenPerf(m *Map, opts PerfOptions) (*Perf, error) {
 	fail := func(err error) (*Perf, error) { return nil, fmt.Errorf("open perf array %s: %w", m.name, err) }
 	if m.typ != ebpf.PerfEventArray {

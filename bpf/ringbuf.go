@@ -47,8 +47,9 @@ type Ring struct {
 
 var _ Events = (*Ring)(nil)
 
-// OpenRing opens a reader. A ring has one reader at a time: another one gives [ErrBusy]. The caller owns the Ring; it may be
-// closed before or after the Object. For another type of map the error matches [ErrType].
+// OpenRing opens a reader. A ring has one reader in this process at a time, through whichever Map: another one gives [ErrBusy].
+// Readers in several processes take each other's records. The caller owns the Ring; it may be closed before or after the Object. For
+// another type of map the error matches [ErrType].
 func OpenRing(m *Map) (*Ring, error) {
 	fail := func(err error) (*Ring, error) { return nil, fmt.Errorf("open ring buffer %s: %w", m.name, err) }
 	if m.typ != ebpf.RingBuf {

@@ -267,3 +267,16 @@ func TestEventsAreOpenedByType(t *testing.T) {
 		}
 	}
 }
+
+// Two Map values can mean the same map of the kernel.
+func TestAMapOfTwoObjectsHasOneReader(t *testing.T) {
+	first := load(t, "events", LoadOptions{})
+	second := load(t, "events", LoadOptions{Maps: map[string]*Map{"ring": getMap(t, first, "ring")}})
+	r := openRing(t, first, "ring")
+	_, err := OpenRing(getMap(t, second, "ring"))
+	wantError(t, err, ErrBusy, "it has a reader")
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	openRing(t, second, "ring")
+}
