@@ -26,7 +26,9 @@ type wrong struct {
 // oneOfEach opens an object of each kind that a handle can name.
 func (p *puppet) oneOfEach() map[string]int32 {
 	p.t.Helper()
-	o := p.load(puppetObject)
+	o := p.handle("object_open", file(p.t, puppetObject))
+	p.ok("object_set_autoload", o, "emit", 0) // its type is from Linux 5.14
+	p.ok("object_load", o, 0)
 	ring := p.handle("object_map", o, "ring_a")
 	reader := p.handle("events_open")
 	p.ok("events_add", reader, ring, span{}, ptr(p.room(4).ptr))
@@ -38,13 +40,13 @@ func (p *puppet) oneOfEach() map[string]int32 {
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	must(p.t, err)
 	p.t.Cleanup(func() { conn.Close() })
-	file, err := conn.(*net.UDPConn).File()
+	socket, err := conn.(*net.UDPConn).File()
 	must(p.t, err)
-	p.t.Cleanup(func() { file.Close() })
+	p.t.Cleanup(func() { socket.Close() })
 	return map[string]int32{
 		"object": o, "map": ring, "program": walk, "link": link, "events": reader,
 		"iter": p.handle("iter_open", link), "stats": p.handle("program_enable_stats"),
-		"socket":  p.handle("socket_open", os.Getpid(), int(file.Fd())),
+		"socket":  p.handle("socket_open", os.Getpid(), int(socket.Fd())),
 		"process": p.handle("process_open", os.Getpid()),
 		"cgroup":  p.handle("cgroup_open", "."), "file": p.handle("file_open", "/"),
 	}

@@ -54,7 +54,7 @@ func Hooks() []Hook {
 		{"uretprobe.multi", "uretprobe.multi/FILE:PATTERN", []string{"name", "symbol", "offset", "pid", "cookie"}, "6.6", "", "", "6.6", "As uprobe.multi."},
 		{"uprobe.session", "uprobe.session/FILE:PATTERN", []string{"name", "symbol", "offset", "pid", "cookie"}, "6.13", "", "", "6.13", "As uprobe.multi."},
 		{"usdt", "usdt/FILE:PROVIDER:NAME", []string{"name", "symbol", "pid", "cookie"}, "4.17", "", "", "", "symbol is \"provider:name\". Semaphores need Linux 4.20."},
-		{"perf_event", "perf_event", []string{"perf_type", "perf_config", "frequency", "period", "pid", "cookie"}, "4.9", "", "", "", "Without perf_type the CPU clock, on every CPU, at 99 samples a second unless frequency or period say otherwise."},
+		{"perf_event", "perf_event", []string{"perf_type", "perf_config", "frequency", "period", "pid", "cookie"}, "4.9", "", "", "", "Without perf_type the CPU clock, on every CPU, at 99 samples a second unless frequency or period say otherwise. One link for each CPU."},
 		{"iter", "iter/KIND, iter.s/KIND", []string{"map", "pid", "name"}, "5.8", "5.8", "", "5.8", "map for iterators over the entries of a map; pid for task iterators of one process (6.1); name for a cgroup (6.1)."},
 		{"netfilter", "netfilter", []string{"family", "chain", "priority"}, "6.4", "", "6.4", "6.4", "Each program in a chain needs a priority of its own."},
 		{"struct_ops", "struct_ops/MEMBER", []string{"map"}, "6.4", "", "6.11", "6.4", "Registers the struct_ops map of the program; map says which if the object has several. Needs section .struct_ops.link."},
