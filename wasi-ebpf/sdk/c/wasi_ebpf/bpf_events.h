@@ -113,10 +113,11 @@ static inline int bpf_ready(const bpf_events *ev) { return ev && ev->at != ev->e
 
 /*
  * Returns the next record, valid until the next call; ev->size is its length. The record is the
- * guest's own copy and may be changed. Waits for one up to
- * timeout_ms, without limit if that is negative. Returns NULL after the time-out (ev->err is then 0),
- * when the host is stopping the guest (-EBPF_EINTR: return from main), and on an error. With a limit
- * it may also return NULL early, with ev->err 0, when records were lost: ev->lost has grown.
+ * guest's own copy and may be changed. Waits for one up to timeout_ms, without limit if that is
+ * negative. Returns NULL after the time-out (ev->err is then 0), when the host is stopping the guest
+ * (-EBPF_EINTR: return from main), and on an error. With a limit it may also return NULL early, with
+ * ev->err 0: when records were lost (ev->lost has grown), or when a record needed a larger buffer,
+ * which the next call has.
  */
 static inline void *bpf_next(bpf_events *ev, int32_t timeout_ms)
 {
