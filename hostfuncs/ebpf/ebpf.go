@@ -5,6 +5,8 @@ package ebpf
 
 import (
 	"context"
+	"slices"
+	"sync"
 
 	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/internal/kernel"
@@ -42,17 +44,23 @@ func functions() []function {
 }
 
 // Offers lists the functions of the interface, with the types of the contract.
-func (Provider) Offers() []engine.Import {
-	var offers []engine.Import
-	for _, f := range functions() {
-		offers = append(offers, imported(f.name))
-	}
-	return offers
-}
+func (Provider) Offers() []engine.Import { return slices.Clone(offers()) }
 
-// imported is an import with the type that the contract gives it.
-func imported(name string) engine.Import {
-	f, _ := abi.Lookup(name)
+// offers is made once: the tables of the contract are large.
+var offers = sync.OnceValue(func() []engine.Import {
+	types := map[string]engine.FuncType{}
+	for _, f := range abi.Functions() {
+		types[f.Name] = funcType(f)
+	}
+	var list []engine.Import
+	for _, f := range functions() {
+		list = append(list, engine.Import{Module: abi.Module, Name: f.name, Type: types[f.name]})
+	}
+	return list
+})
+
+// funcType is the type that the contract gives a function.
+func funcType(f abi.Func) engine.FuncType {
 	typ := engine.FuncType{Results: []engine.ValueType{engine.I32}}
 	for _, v := range f.Wasm() {
 		if v == abi.WasmI64 {
@@ -61,7 +69,7 @@ func imported(name string) engine.Import {
 			typ.Params = append(typ.Params, engine.I32)
 		}
 	}
-	return engine.Import{Module: abi.Module, Name: name, Type: typ}
+	return typ
 }
 
 // Bind makes the state of one instance. It opens nothing yet.

@@ -28,8 +28,8 @@ type puppet struct {
 // puppetMemory is the guest's memory in bytes.
 const puppetMemory = 64 << 16
 
-// puppetModule is the guest, as Wasm.
-func puppetModule() []byte {
+// puppetModule is the guest with that many pages of memory, as Wasm.
+func puppetModule(pages int) []byte {
 	var types, imports, funcs, exports, code [][]byte
 	all := abi.Functions()
 	for i, f := range all {
@@ -52,8 +52,7 @@ func puppetModule() []byte {
 		code = append(code, append(uleb(len(body)), body...))
 	}
 	exports = append(exports, append(wasmName("memory"), 2, 0))
-	pages := uleb(puppetMemory >> 16)
-	memory := [][]byte{slices.Concat([]byte{1}, pages, pages)}
+	memory := [][]byte{slices.Concat([]byte{1}, uleb(pages), uleb(pages))}
 	return slices.Concat([]byte("\x00asm\x01\x00\x00\x00"),
 		wasmSection(1, types), wasmSection(2, imports), wasmSection(3, funcs), wasmSection(5, memory), wasmSection(7, exports), wasmSection(10, code))
 }
@@ -96,9 +95,16 @@ func must(t testing.TB, err error) {
 
 func newPuppet(t testing.TB, eng engine.Engine, opts session.Options) *puppet {
 	t.Helper()
-	ctx := context.Background()
-	mod, err := eng.Compile(ctx, puppetModule())
+	mod, err := eng.Compile(context.Background(), puppetModule(puppetMemory>>16))
 	must(t, err)
+	t.Cleanup(func() { must(t, mod.Close()) })
+	return instantiate(t, mod, opts)
+}
+
+// instantiate makes a puppet, which ends with the test.
+func instantiate(t testing.TB, mod engine.Module, opts session.Options) *puppet {
+	t.Helper()
+	ctx := context.Background()
 	p := &puppet{t: t, next: 4096}
 	bound, err := Provider{Options: opts}.Bind(engine.Env{
 		Name: "puppet", Log: func(string) {}, Report: func(string, error) {},
@@ -119,9 +125,14 @@ func newPuppet(t testing.TB, eng engine.Engine, opts session.Options) *puppet {
 	t.Cleanup(func() {
 		must(t, bound.Close())
 		must(t, p.in.Close())
-		must(t, mod.Close())
 	})
 	return p
+}
+
+// imported is the import of a function.
+func imported(name string) engine.Import {
+	all := Provider{}.Offers()
+	return all[slices.IndexFunc(all, func(imp engine.Import) bool { return imp.Name == name })]
 }
 
 // try calls a function with raw values.
