@@ -187,6 +187,35 @@ func TestLookupAndDeleteBatchEmptiesTheMap(t *testing.T) {
 	}
 }
 
+// The keys of a DevMap are all numbers below its capacity, whether there is something or not.
+func TestTakingBatchesPassOverEmptyPlaces(t *testing.T) {
+	const entries, full = 1<<16 + 5000, 1<<16 + 4321
+	m := create(t, MapOptions{Type: ebpf.DevMap, KeySize: 4, ValueSize: 4, MaxEntries: entries})
+	for _, i := range []int{3, full, entries - 1} {
+		if err := m.Update(batchKey(ebpf.DevMap, 4, i), binary.NativeEndian.AppendUint32(nil, 1), 0); err != nil { // 1 is the loopback device
+			t.Fatal(err)
+		}
+	}
+	cursor, keys, values := make([]byte, m.CursorSize()), make([]byte, 4), make([]byte, 4)
+	again := 0
+	for _, want := range []int{3, full, entries - 1} {
+		n, err := m.LookupAndDeleteBatch(cursor, keys, values, 0)
+		if errors.Is(err, unix.EAGAIN) {
+			again++
+			n, err = m.LookupAndDeleteBatch(cursor, keys, values, 0)
+		}
+		if n != 1 || err != nil || binary.NativeEndian.Uint32(keys) != uint32(want) {
+			t.Errorf("took %d (%x), %v; want number %d", n, keys, err, want)
+		}
+	}
+	if again != 1 {
+		t.Errorf("it said %d times that it has not got to the end, want once", again)
+	}
+	if n, err := m.LookupAndDeleteBatch(cursor, keys, values, 0); n != 0 || err != nil {
+		t.Errorf("after the end: %d, %v", n, err)
+	}
+}
+
 func TestBatchesSayHowFarTheyGot(t *testing.T) {
 	for _, emulated := range []bool{false, true} {
 		m := create(t, MapOptions{Type: ebpf.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 5, Flags: unix.BPF_F_NO_PREALLOC})

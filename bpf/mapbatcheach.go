@@ -53,30 +53,45 @@ func (m *Map) lookupEach(cursor, keys, values []byte, room int, flags uint64) (n
 	return n, nil
 }
 
-// takeEach is LookupAndDeleteBatch without the kernel's batches. What it has taken is gone, so the first key is always the next.
+// takeEach is LookupAndDeleteBatch without the kernel's batches. It goes on behind the last key: where that is gone from the order, as in
+// a hash, the kernel begins again; where it is not, as in an array, what lies before it is empty.
 func (m *Map) takeEach(cursor, keys, values []byte, room int, flags uint64) (n int, err error) {
-	for missed := 0; n < room && missed < maxMissed && err == nil; {
+	last := cursor[cursorState : cursorState+m.keySize]
+	if binary.NativeEndian.Uint64(cursor) == cursorStart {
+		last = nil
+	}
+	for missed := 0; n < room; {
 		key, value := keys[n*m.keySize:(n+1)*m.keySize], values[n*m.valueSize:(n+1)*m.valueSize]
-		if err = m.NextKeyInto(nil, key); err != nil {
+		if err = m.NextKeyInto(last, key); err != nil {
 			break
 		}
-		if err = m.take(key, value, flags); err == nil {
+		err = m.take(key, value, flags)
+		last = key
+		if err == nil {
 			n++
-		} else if errors.Is(err, unix.ENOENT) { // somebody else took it
-			missed++
-			err = nil
+			continue
 		}
+		if errors.Is(err, unix.ENOENT) { // an empty place, or somebody else took it
+			if err = nil; missed < maxMissed {
+				missed++
+				continue
+			}
+		}
+		break
 	}
 	switch {
-	case err == nil:
-		binary.NativeEndian.PutUint64(cursor, cursorKey)
-		if n == 0 {
-			return 0, &MapError{Op: opLookupDeleteBatch.String(), Map: m.name, Errno: unix.EAGAIN}
-		}
 	case errors.Is(err, unix.ENOENT):
 		binary.NativeEndian.PutUint64(cursor, cursorDone)
-	case n == 0:
-		return 0, err
+		return n, nil
+	case err != nil && n == 0:
+		return 0, err // the cursor is where it was
+	case err != nil:
+		last = keys[(n-1)*m.keySize : n*m.keySize] // the error comes again
+	}
+	copy(cursor[cursorState:], last)
+	binary.NativeEndian.PutUint64(cursor, cursorKey)
+	if n == 0 {
+		return 0, &MapError{Op: opLookupDeleteBatch.String(), Map: m.name, Errno: unix.EAGAIN}
 	}
 	return n, nil
 }

@@ -15,6 +15,7 @@ func mapFuncs() []Func {
 	miss := "NOENT: There is no such key."
 	noHandle := "BADF: A handle in place of a descriptor is not open, or of the wrong kind."
 	small := "NOSPC: The next bucket of a hash map has more entries than there is room for. Nothing was written, the cursor is as it was: call again with more room."
+	sparse := "AGAIN: Nothing was found yet behind many empty places, or the map changes all the time. The cursor has moved on: call again."
 	return []Func{
 		{
 			Family: "map", Name: "map_create",
@@ -62,13 +63,13 @@ func mapFuncs() []Func {
 			Family: "map", Name: "map_lookup_batch",
 			Doc:    "Copies many entries: as many as fit into both buffers and are there. When nothing changes the map, the calls from one beginning answer each entry once. After the last entry out_count is 0. On kernels without batches (before Linux 5.6), and for types without them, the host does the same with single calls.",
 			Params: []Param{m, cursor, keysOut, valuesOut, flags, count},
-			Errnos: cases(small, size, closed),
+			Errnos: cases(small, sparse, size, closed),
 		},
 		{
 			Family: "map", Name: "map_lookup_and_delete_batch",
 			Doc:    "As map_lookup_batch, and removes the entries that it answers.",
 			Params: []Param{m, cursor, keysOut, valuesOut, flags, count},
-			Errnos: cases(small, size, closed, "PERM: The map is frozen."),
+			Errnos: cases(small, sparse, size, closed, "PERM: The map is frozen."),
 		},
 		{
 			Family: "map", Name: "map_update_batch",

@@ -1025,6 +1025,8 @@ extern ebpf_errno ebpf_map_lookup_and_delete(ebpf_map map, const void *key, uint
  *   out_count   Receives the number of entries that were done.
  *   EBPF_ENOSPC    The next bucket of a hash map has more entries than there is room for. Nothing
  *                   was written, the cursor is as it was: call again with more room.
+ *   EBPF_EAGAIN    Nothing was found yet behind many empty places, or the map changes all the time.
+ *                   The cursor has moved on: call again.
  *   EBPF_EINVAL    A key or value has the wrong length, or the type of map does not have this
  *                   operation.
  *   EBPF_ECANCELED The object of the map was closed.
@@ -1045,6 +1047,8 @@ extern ebpf_errno ebpf_map_lookup_batch(ebpf_map map, void *cursor, uint32_t cur
  *   out_count   Receives the number of entries that were done.
  *   EBPF_ENOSPC    The next bucket of a hash map has more entries than there is room for. Nothing
  *                   was written, the cursor is as it was: call again with more room.
+ *   EBPF_EAGAIN    Nothing was found yet behind many empty places, or the map changes all the time.
+ *                   The cursor has moved on: call again.
  *   EBPF_EINVAL    A key or value has the wrong length, or the type of map does not have this
  *                   operation.
  *   EBPF_ECANCELED The object of the map was closed.
