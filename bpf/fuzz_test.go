@@ -39,7 +39,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		for _, p := range s.coll.Programs {
 			sites := plan.sites(p.Instructions)
-			for _, code := range []counterCode{withBranch, withoutBranch, withoutChoice} {
+			for _, code := range []counterCode{atCheck, withBranch, withoutBranch, withoutChoice} {
 				insns, err := instrument(p.Instructions, sites, 3, code)
 				if err != nil {
 					continue
@@ -69,13 +69,17 @@ func checkJumps(t *testing.T, before, after asm.Instructions, sites []site, code
 	if err != nil {
 		t.Fatalf("the new program is damaged: %v", err)
 	}
-	place := make([]int, len(before)) // where each instruction is now
-	next, j := 0, 0
+	patches, err := old.patches(before, sites, 3, code)
+	if err != nil {
+		t.Fatal(err)
+	}
+	place, jump := make([]int, len(before)), make([]int, len(before)) // where each instruction is now, and itself if it is a jump
+	j := 0
 	for i := range before {
-		place[i] = j
-		if next < len(sites) && sites[next].index == i {
-			j += len(counted(before[i], sites[next], 3, code))
-			next++
+		place[i], jump[i] = j, j
+		if p, ok := patches[i]; ok {
+			jump[i] += p.jump
+			j += len(p.code)
 			continue
 		}
 		j++
@@ -84,7 +88,7 @@ func checkJumps(t *testing.T, before, after asm.Instructions, sites []site, code
 		t.Fatalf("%d instructions, want %d", len(after), j)
 	}
 	for i, to := range old.target {
-		if got := now.target[place[i]]; got != place[to] {
+		if got := now.target[jump[i]]; got != place[to] {
 			t.Errorf("the jump at %d led to %d, now %d leads to %d, not %d", i, to, place[i], got, place[to])
 		}
 	}

@@ -11,6 +11,8 @@ type layout struct {
 	raw    []int64     // position of each instruction and of the end, in raw (8-byte) instructions
 	target map[int]int // jump -> instruction it leads to; only jumps that hold a distance, not a symbol
 	symbol map[int]int // jump that holds a symbol -> instruction; the library resolves these when it loads
+
+	entries map[int]bool // see entered
 }
 
 // newLayout reads a program. It fails on everything that it does not know for certain.

@@ -231,7 +231,10 @@ func (l *loader) loadCounting(p *ebpf.ProgramSpec) (*ebpf.Program, *ebpf.Program
 	}
 	var why error
 	choice := slices.ContainsFunc(sites, func(s site) bool { return len(s.others) > 0 })
-	for _, code := range []counterCode{withBranch, withoutBranch, withoutChoice} {
+	for _, code := range []counterCode{atCheck, withBranch, withoutBranch, withoutChoice} {
+		if code == atCheck && !slices.ContainsFunc(sites, func(s site) bool { return s.emit.okIsSet }) {
+			continue
+		}
 		if code == withoutChoice && !choice {
 			break
 		}

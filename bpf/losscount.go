@@ -200,7 +200,8 @@ const counterStride = 64
 type counterCode int
 
 const (
-	withBranch    counterCode = iota // count behind a branch
+	atCheck       counterCode = iota // as withBranch, but count reservations where the program itself tests them
+	withBranch                       // count behind a branch
 	withoutBranch                    // add zero or one always, where that is possible
 	withoutChoice                    // as withBranch, and where several rings are possible count for all of them
 )
@@ -214,30 +215,31 @@ func instrument(insns asm.Instructions, sites []site, fd int, code counterCode) 
 	if err != nil {
 		return nil, err
 	}
-	// What stands in for each call, and where each instruction will be, in raw instructions.
-	instead := make([]asm.Instructions, len(sites))
+	// What stands in for some instructions, and where each one will be, in raw instructions.
+	patches, err := l.patches(insns, sites, fd, code)
+	if err != nil {
+		return nil, err
+	}
 	moved := make([]int64, len(insns)+1)
-	next := 0
 	var added int64
 	for i := range insns {
 		moved[i] = l.raw[i] + added
-		if next < len(sites) && sites[next].index == i {
-			if insns[i].Reference() != "" {
-				return nil, fmt.Errorf("%w: a call with a reference at instruction %d", errCannotCount, i)
-			}
-			instead[next] = counted(insns[i], sites[next], fd, code)
-			added += int64(instead[next].Size()/asm.InstructionSize) - 1
-			next++
+		if p, ok := patches[i]; ok {
+			added += int64(p.code.Size()/asm.InstructionSize) - int64(insns[i].Width())
 		}
 	}
 	moved[len(insns)] = l.raw[len(insns)] + added
 
 	out := make(asm.Instructions, 0, len(insns)+4*len(sites))
-	next = 0
 	for i := range insns {
 		ins := insns[i]
+		patch, patched := patches[i]
+		from := moved[i] + 1
+		if patched {
+			from += int64(patch.code[:patch.jump].Size() / asm.InstructionSize)
+		}
 		if target, ok := l.target[i]; ok {
-			distance := moved[target] - moved[i] - 1
+			distance := moved[target] - from
 			if isLongJump(&ins) {
 				if distance != int64(int32(distance)) {
 					return nil, fmt.Errorf("%w: a jump at instruction %d would become too long", errCannotCount, i)
@@ -252,18 +254,50 @@ func instrument(insns asm.Instructions, sites []site, fd int, code counterCode) 
 			}
 		}
 		if target, ok := l.symbol[i]; ok && !isLongJump(&ins) {
-			if distance := moved[target] - moved[i] - 1; distance < math.MinInt16 || distance > math.MaxInt16 {
+			if distance := moved[target] - from; distance < math.MinInt16 || distance > math.MaxInt16 {
 				return nil, fmt.Errorf("%w: a jump at instruction %d would become too long", errCannotCount, i)
 			}
 		}
-		if next < len(sites) && sites[next].index == i {
-			out = append(out, instead[next]...)
-			next++
+		if patched {
+			if isJump(&ins) {
+				patch.code[patch.jump] = ins
+			}
+			out = append(out, patch.code...)
 			continue
 		}
 		out = append(out, ins)
 	}
 	return out, nil
+}
+
+// patch is what stands in for an instruction. If that is a jump, it is among the code.
+type patch struct {
+	code asm.Instructions
+	jump int
+}
+
+// patches are the changes of a program, by the instruction that is changed.
+func (l *layout) patches(insns asm.Instructions, sites []site, fd int, code counterCode) (map[int]patch, error) {
+	patches := make(map[int]patch)
+	for _, s := range sites {
+		call := insns[s.index]
+		if call.Reference() != "" {
+			return nil, fmt.Errorf("%w: a call with a reference at instruction %d", errCannotCount, s.index)
+		}
+		behind := func(slot int) asm.Instructions { return count(s.emit, slot, fd, code) }
+		if code == atCheck && s.emit.okIsSet {
+			if c, ok := l.findCheck(insns, s.index); ok {
+				at, jump := c.countAt(insns, s, fd)
+				patches[c.jump] = patch{code: at, jump: jump}
+				if len(s.others) == 0 {
+					continue
+				}
+				behind = c.remember
+			}
+		}
+		patches[s.index] = patch{code: counted(call, s, behind, code)}
+	}
+	return patches, nil
 }
 
 // counted is a call and the counting of its losses.
@@ -275,7 +309,7 @@ func instrument(insns asm.Instructions, sites []site, fd int, code counterCode) 
 //	next:
 //
 // What other instructions know about the call (that a function begins there, its source line) moves to the first of these.
-func counted(call asm.Instruction, s site, fd int, code counterCode) asm.Instructions {
+func counted(call asm.Instruction, s site, behind func(slot int) asm.Instructions, code counterCode) asm.Instructions {
 	if len(s.others) == 0 || code == withoutChoice {
 		slot := s.slot
 		if len(s.others) > 0 {
@@ -284,16 +318,16 @@ func counted(call asm.Instruction, s site, fd int, code counterCode) asm.Instruc
 				slot = slotUnknownPerf
 			}
 		}
-		return append(asm.Instructions{call}, count(s.emit, slot, fd, code)...)
+		return append(asm.Instructions{call}, behind(slot)...)
 	}
 	copied := call.WithMetadata(asm.Metadata{})
 	if src := call.Source(); src != nil {
 		copied = copied.WithSource(src)
 	}
 	var blocks []asm.Instructions
-	blocks = append(blocks, append(asm.Instructions{copied}, count(s.emit, s.slot, fd, code)...))
+	blocks = append(blocks, append(asm.Instructions{copied}, behind(s.slot)...))
 	for _, c := range s.others {
-		blocks = append(blocks, append(asm.Instructions{copied}, count(s.emit, c.slot, fd, code)...))
+		blocks = append(blocks, append(asm.Instructions{copied}, behind(c.slot)...))
 	}
 	length := int16(blocks[0].Size()/asm.InstructionSize) + 1 // with the jump behind it; all have the same
 	var out asm.Instructions
@@ -303,9 +337,9 @@ func counted(call asm.Instruction, s site, fd int, code counterCode) asm.Instruc
 		if i == 0 {
 			load = load.WithMetadata(call.Metadata)
 		}
-		behind := int16(len(s.others)-1-i) * test
+		rest := int16(len(s.others)-1-i) * test
 		out = append(out, load.WithReference(c.name),
-			asm.Instruction{OpCode: asm.JEq.Op(asm.RegSource), Dst: s.emit.mapArg, Src: asm.R0, Offset: behind + int16(i+1)*length})
+			asm.Instruction{OpCode: asm.JEq.Op(asm.RegSource), Dst: s.emit.mapArg, Src: asm.R0, Offset: rest + int16(i+1)*length})
 	}
 	for i, b := range blocks {
 		out = append(out, b...)
