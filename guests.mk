@@ -20,6 +20,8 @@ WASM_CFLAGS := --target=wasm32-wasi -std=gnu11 -Oz -Wall -Wextra -Werror -ffile-
 WASM_LDFLAGS := -Wl,--strip-all -Wl,--export-table -Wl,--gc-sections -Wl,-z,stack-size=32768
 
 EXAMPLES := $(patsubst examples/%.bpf.c,examples/%,$(wildcard examples/*/*.bpf.c))
+# Makes its BPF program itself.
+FILTER   := examples/filter/filter.wasm
 # Plugins of the older interface, which their tests run beside those of the newer.
 OLDER    := $(patsubst %.c,%,$(wildcard examples/testdata/*.c))
 BENCHES  := $(patsubst %.c,%,$(filter-out %.bpf.c,$(wildcard bench/guests/*.c)))
@@ -30,7 +32,7 @@ SOURCES  := $(shell find . -name .git -prune -o \( -name '*.bpf.c' -o -name '*.w
 IMPORTS  := wasi-ebpf/abi/gen/testdata/imports.wasm
 # Calls every function of the comfortable layer.
 COMFORT  := wasi-ebpf/sdk/c/testdata/comfort.wasm
-GUESTS   := $(sort $(EXAMPLES:%=%.wasm) $(BENCHES:%=%.wasm) $(KERNELS) $(IMPORTS) $(COMFORT) $(OLDER:%=%.wasm) \
+GUESTS   := $(sort $(EXAMPLES:%=%.wasm) $(BENCHES:%=%.wasm) $(KERNELS) $(IMPORTS) $(COMFORT) $(OLDER:%=%.wasm) $(FILTER) \
 	$(patsubst %.bpf.c,%.bpf.o,$(filter %.bpf.c,$(SOURCES))) $(patsubst %.wat,%.wasm,$(filter %.wat,$(SOURCES))))
 
 .PHONY: guests check-guests guest-tools
@@ -59,6 +61,9 @@ $(COMFORT): %.wasm: %.c %.bpf.o $(wildcard wasi-ebpf/sdk/c/wasi_ebpf/*.h)
 $(EXAMPLES:%=%.bpf.o): %.bpf.o: %.h
 
 $(EXAMPLES:%=%.wasm): %.wasm: %.c %.h %.bpf.o examples/plugin.h $(wildcard wasi-ebpf/sdk/c/wasi_ebpf/*.h)
+	cd $(@D) && $(CLANG) $(WASM_CFLAGS) $(WASM_LDFLAGS) $(<F) -o $(@F) && chmod 644 $(@F)
+
+$(FILTER): %.wasm: %.c %.h examples/plugin.h $(wildcard wasi-ebpf/sdk/c/wasi_ebpf/*.h)
 	cd $(@D) && $(CLANG) $(WASM_CFLAGS) $(WASM_LDFLAGS) $(<F) -o $(@F) && chmod 644 $(@F)
 
 # They use the records and the objects of the newer ones.

@@ -149,6 +149,44 @@ static inline const char *plugin_duration(char buf[16], uint64_t ns)
 }
 
 /*
+ * Writes an address, in network byte order, and a port to buf. IPv4 addresses of IPv6 sockets look like
+ * IPv4.
+ */
+static inline const char *plugin_address(char buf[64], const uint32_t words[4], uint32_t ipv6, uint32_t port)
+{
+	const uint8_t *a = (const uint8_t *)words;
+	int i, len = 0, zeros = 0, best = 0, best_at = -1;
+
+	if (ipv6 && !words[0] && !words[1] && words[2] == 0xffff0000) {
+		ipv6 = 0;
+		a += 12;
+	}
+	if (!ipv6) {
+		snprintf(buf, 64, "%u.%u.%u.%u:%" PRIu32, a[0], a[1], a[2], a[3], port);
+		return buf;
+	}
+	/* The longest run of zero groups becomes "::". */
+	for (i = 0; i < 8; i++) {
+		zeros = a[2 * i] || a[2 * i + 1] ? 0 : zeros + 1;
+		if (zeros > best && zeros > 1) {
+			best = zeros;
+			best_at = i + 1 - zeros;
+		}
+	}
+	buf[len++] = '[';
+	for (i = 0; i < 8; i++) {
+		if (i == best_at) {
+			len += snprintf(buf + len, 64 - len, "::");
+			i += best - 1;
+			continue;
+		}
+		len += snprintf(buf + len, 64 - len, "%s%x", i && i != best_at + best ? ":" : "", a[2 * i] << 8 | a[2 * i + 1]);
+	}
+	snprintf(buf + len, 64 - len, "]:%" PRIu32, port);
+	return buf;
+}
+
+/*
  * Makes text from the kernel fit for a terminal, in place: control characters become '?', so that
  * a file name cannot steer the terminal. Ends at the first NUL, at the latest after size - 1 bytes.
  */

@@ -35,34 +35,40 @@ func TestSharedMapStaysAsLongAsOnePluginHasIt(t *testing.T) {
 	}
 }
 
-// share is a run of the plugin.
-type share struct {
+// running is a run of a plugin.
+type running struct {
 	out, err output
 	stop     context.CancelFunc
 	ended    chan struct{}
 	code     int
 }
 
-func startShare(t *testing.T, engine string, args ...string) *share {
+func startShare(t *testing.T, engine string, args ...string) *running {
+	t.Helper()
+	return startPlugin(t, engine, "share", args...)
+}
+
+// startPlugin runs a plugin until it ends, or the test.
+func startPlugin(t *testing.T, engine, plugin string, args ...string) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	s := &share{stop: stop, ended: make(chan struct{})}
+	s := &running{stop: stop, ended: make(chan struct{})}
 	go func() {
 		defer close(s.ended)
 		s.code, _ = node.Run(ctx, node.RunOptions{
-			File: filepath.Join("share", "share.wasm"), Args: args, Engine: engine, CacheDir: "off", Stdout: &s.out, Stderr: &s.err,
+			File: filepath.Join(plugin, plugin+".wasm"), Args: args, Engine: engine, CacheDir: "off", Stdout: &s.out, Stderr: &s.err,
 		})
 	}()
 	t.Cleanup(func() { stop(); <-s.ended })
 	return s
 }
 
-func (s *share) await(t *testing.T, text string) {
+func (s *running) await(t *testing.T, text string) {
 	t.Helper()
 	s.awaitFunc(t, text, func(out string) bool { return strings.Contains(out, text) })
 }
 
-func (s *share) awaitFunc(t *testing.T, what string, is func(string) bool) {
+func (s *running) awaitFunc(t *testing.T, what string, is func(string) bool) {
 	t.Helper()
 	s.out.await(t, s.ended, func(lines []string) string {
 		if is(strings.Join(lines, "\n")) {
@@ -73,7 +79,7 @@ func (s *share) awaitFunc(t *testing.T, what string, is func(string) bool) {
 }
 
 // end stops the plugin as Ctrl-C does.
-func (s *share) end(t *testing.T) {
+func (s *running) end(t *testing.T) {
 	t.Helper()
 	s.stop()
 	if code := s.wait(t); code != node.ExitInterrupted {
@@ -81,7 +87,7 @@ func (s *share) end(t *testing.T) {
 	}
 }
 
-func (s *share) wait(t *testing.T) int {
+func (s *running) wait(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-s.ended:

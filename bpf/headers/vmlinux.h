@@ -89,6 +89,7 @@ enum {
 #define BPF_F_RDONLY_PROG	(1U << 7)
 #define BPF_F_MMAPABLE		(1U << 10)
 #define BPF_F_CURRENT_CPU	0xffffffffULL
+#define BPF_F_USER_STACK	(1ULL << 8)
 #define BPF_RB_NO_WAKEUP	(1ULL << 0)
 #define BPF_RB_FORCE_WAKEUP	(1ULL << 1)
 #define BPF_RB_AVAIL_DATA	0

@@ -24,41 +24,6 @@ static char congestion[TCPOPT_NAME];	/* empty = left alone */
 _Static_assert(sizeof(congestion) > 15, "plugin_name allows 15");
 static uint32_t left;	/* lines to go; 0 = no limit */
 
-/* Writes an address and port to buf. IPv4 addresses of IPv6 sockets look like IPv4. */
-static const char *address(char buf[64], const uint32_t words[4], uint32_t ipv6, uint32_t port)
-{
-	const uint8_t *a = (const uint8_t *)words;
-	int i, len = 0, zeros = 0, best = 0, best_at = -1;
-
-	if (ipv6 && !words[0] && !words[1] && words[2] == 0xffff0000) {
-		ipv6 = 0;
-		a += 12;
-	}
-	if (!ipv6) {
-		snprintf(buf, 64, "%u.%u.%u.%u:%" PRIu32, a[0], a[1], a[2], a[3], port);
-		return buf;
-	}
-	/* The longest run of zero groups becomes "::". */
-	for (i = 0; i < 8; i++) {
-		zeros = a[2 * i] || a[2 * i + 1] ? 0 : zeros + 1;
-		if (zeros > best && zeros > 1) {
-			best = zeros;
-			best_at = i + 1 - zeros;
-		}
-	}
-	buf[len++] = '[';
-	for (i = 0; i < 8; i++) {
-		if (i == best_at) {
-			len += snprintf(buf + len, 64 - len, "::");
-			i += best - 1;
-			continue;
-		}
-		len += snprintf(buf + len, 64 - len, "%s%x", i && i != best_at + best ? ":" : "", a[2 * i] << 8 | a[2 * i + 1]);
-	}
-	snprintf(buf + len, 64 - len, "]:%" PRIu32, port);
-	return buf;
-}
-
 /* Prints one setting: its value, or why it could not be set, by a number of Linux. */
 static void setting(const char *name, const char *value, int32_t err)
 {
@@ -78,8 +43,8 @@ static int print(void *record, uint32_t size)
 	if (e->kind < TCPOPT_OPEN || e->kind > TCPOPT_CLOSE)
 		return 0;	/* never */
 	printf("%-8s %-6s %-21s %-21s", plugin_clock(now), kinds[e->kind],
-	       address(local, e->local, e->ipv6, e->local_port),
-	       address(remote, e->remote, e->ipv6, e->remote_port));
+	       plugin_address(local, e->local, e->ipv6, e->local_port),
+	       plugin_address(remote, e->remote, e->ipv6, e->remote_port));
 	if (e->kind == TCPOPT_CLOSE) {
 		printf("  rtt=%s sent=%" PRIu64 " received=%" PRIu64 " retransmitted=%" PRIu32,
 		       plugin_duration(number, e->rtt_us * 1000ULL), e->sent, e->received, e->retransmitted);

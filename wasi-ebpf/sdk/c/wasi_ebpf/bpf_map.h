@@ -54,10 +54,17 @@ extern "C" {
  */
 #define bpf_map_put(map, key, handle) bpf_i_map_put((map), (key), sizeof *(key), (handle))
 
-/* Internal: bpf_map_put with the size of the key. The host looks at the first 4 bytes of the value. */
+/*
+ * Internal: bpf_map_put with the size of the key. The host looks at the first 4 bytes of the value;
+ * socket maps may have values of 8.
+ */
 static inline int32_t bpf_i_map_put(bpf_map m, const void *key, uint32_t key_size, ebpf_handle h)
 {
-	return -ebpf_map_update(m, key, key_size, &h, sizeof h, EBPF_UPDATE_ANY);
+	ebpf_handle value[2] = { h, 0 };
+	struct ebpf_map_info info;
+	ebpf_errno err = ebpf_map_info(m, &info, sizeof info);
+
+	return -(err ? err : ebpf_map_update(m, key, key_size, value, info.value_size > 4 ? 8 : 4, EBPF_UPDATE_ANY));
 }
 
 /* Makes a map without an object; type and flags are the kernel's BPF_MAP_TYPE_* and BPF_F_*. */
