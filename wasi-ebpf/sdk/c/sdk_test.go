@@ -58,16 +58,23 @@ func TestEveryComfortFunctionWorksOnTheKernel(t *testing.T) {
 }
 
 // The headers are for clang and wasm32, but tests of plugins may build them with the machine's compiler and functions of their own.
-func TestHeadersAreC99(t *testing.T) {
-	gcc, err := exec.LookPath("gcc")
-	if err != nil {
-		t.Skipf("no gcc: %v", err)
-	}
-	for _, header := range []string{"wasi_ebpf/abi.h", "wasi_ebpf/bpf.h", "wasi_ebpf/bpf_map.h", "wasi_ebpf/bpf_events.h", "wasi_ebpf/bpf_kernel.h"} {
-		cmd := exec.Command(gcc, "-std=c99", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wno-pointer-to-int-cast", "-I", ".", "-x", "c", "-")
-		cmd.Stdin = strings.NewReader("#include <" + header + ">\n")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Errorf("%s: %v\n%s", header, err, out)
-		}
+func TestHeadersAreC99AndCXX11(t *testing.T) {
+	for _, lang := range []struct{ compiler, language, standard string }{{"gcc", "c", "c99"}, {"g++", "c++", "c++11"}} {
+		t.Run(lang.standard, func(t *testing.T) {
+			compiler, err := exec.LookPath(lang.compiler)
+			if err != nil {
+				t.Skip(err)
+			}
+			for _, header := range []string{"wasi_ebpf/abi.h", "wasi_ebpf/bpf.h", "wasi_ebpf/bpf_map.h", "wasi_ebpf/bpf_events.h", "wasi_ebpf/bpf_kernel.h"} {
+				cmd := exec.Command(compiler, "-std="+lang.standard, "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-pedantic", "-I", ".", "-x", lang.language, "-")
+				if lang.language == "c" {
+					cmd.Args = append(cmd.Args, "-Wno-pointer-to-int-cast") // pointers have 32 bits where the header is for
+				}
+				cmd.Stdin = strings.NewReader("#include <" + header + ">\n")
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Errorf("%s: %v\n%s", header, err, out)
+				}
+			}
+		})
 	}
 }
