@@ -27,8 +27,13 @@ func attachToCgroup(p *Program, t Target, at ebpf.AttachType) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := linkCgroup(p, dir, at)
-	if errors.Is(err, link.ErrNotSupported) {
+	var l *Link
+	if t.Place != PlaceAuto {
+		l, err = placeOnCgroup(p, t, dir, at)
+	} else {
+		l, err = linkCgroup(p, dir, at)
+	}
+	if errors.Is(err, link.ErrNotSupported) && t.Place == PlaceAuto {
 		l, err = attachCgroupOld(p, dir, at)
 	}
 	if err == nil && l.mode == "attach" {

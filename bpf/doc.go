@@ -14,6 +14,10 @@
 // Maps also live without an object: [CreateMap], [PinDir.OpenMap], [OpenSharedMap] and [Map.GetMap] give maps that their caller
 // closes.
 //
+// So do programs: [LoadProgram] takes instructions that were made at run time, and [PinDir.OpenProgram] what was pinned. [Program.TestRun]
+// runs one on a packet, [Program.Info] and [Link.Info] tell what the kernel knows, [KernelType] and [KernelField] what its types look
+// like.
+//
 // What it adds: every record that the kernel could not store is counted ([Ring.Lost]), map operations, also batches of them, are one
 // system call without allocation, records are read where the kernel wrote them or copied once ([Ring.ReadInto]), and errors name what
 // is missing: a capability ([PermissionError]), something of the kernel ([UnsupportedError]) or the verifier's consent

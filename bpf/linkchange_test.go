@@ -3,9 +3,11 @@ package bpf
 import (
 	"errors"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
 
 	"github.com/bowline-edge/bowline/internal/kernel"
 	"github.com/bowline-edge/bowline/internal/kerneltest"
@@ -176,14 +178,8 @@ func TestProgramsGoWhereTheyAreTold(t *testing.T) {
 	between, _ := attach(Target{Place: PlaceBefore, AnchorProgram: anchor.Program()})
 	order := tcxOrder(t, "vb")
 	want := []uint32{first, between, second, third, fourth}
-	if len(order) != len(want) {
-		t.Fatalf("got %v, want %v", order, want)
-	}
-	for i := range want {
-		if order[i] != want[i] {
-			t.Errorf("got %v, want %v", order, want)
-			break
-		}
+	if !slices.Equal(order, want) {
+		t.Errorf("got %v, want %v", order, want)
 	}
 	p := verdict(t, "tcx/ingress", -1)
 	for _, c := range []struct {
@@ -206,4 +202,57 @@ func TestProgramsGoWhereTheyAreTold(t *testing.T) {
 	}
 	_, err := p.Attach(Target{Interface: "vb", Place: PlaceAfter, Anchor: anchor})
 	wantError(t, err, os.ErrClosed)
+}
+
+func TestCgroupProgramsGoWhereTheyAreTold(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	group := kerneltest.Cgroup(t)
+	attach := func(target Target) (uint32, *Link) {
+		t.Helper()
+		target.Cgroup = group
+		p := verdict(t, "cgroup_skb/egress", 1)
+		l, err := p.Attach(target)
+		if !kernel.Running().AtLeast(6, 17) && target.Place != PlaceAuto {
+			wantError(t, err, ErrUnsupported, "Linux 6.17")
+			t.Skip(err)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := l.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		info, err := l.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Program, l
+	}
+	third, anchor := attach(Target{})
+	first, _ := attach(Target{Place: PlaceFirst})
+	fifth, _ := attach(Target{Place: PlaceLast})
+	second, _ := attach(Target{Place: PlaceBefore, Anchor: anchor})
+	fourth, other := attach(Target{Place: PlaceAfter, Anchor: anchor})
+	dir, err := kernel.OpenCgroup(group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	r, err := link.QueryPrograms(link.QueryOptions{Target: int(dir.Fd()), Attach: ebpf.AttachCGroupInetEgress})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []uint32
+	for _, p := range r.Programs {
+		got = append(got, uint32(p.ID))
+	}
+	if want := []uint32{first, second, third, fourth, fifth}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	_, err = other.Program().Attach(Target{Cgroup: group, Place: PlaceAfter, AnchorProgram: verdict(t, "cgroup_skb/egress", 1)})
+	wantError(t, err, ErrTarget, "not attached")
+	_, err = other.Program().Attach(Target{Cgroup: group, Place: "middle"})
+	wantError(t, err, ErrTarget, "no place")
 }

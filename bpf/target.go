@@ -85,7 +85,7 @@ type Target struct {
 	Symbols []string
 	Cookies []uint64
 	// Place is where a program goes among others at the same hook (tcx, netkit; tc where it is tcx; cgroup from Linux 6.17 on). Before
-	// and After need an Anchor or an AnchorProgram that is attached there.
+	// and after need an Anchor or an AnchorProgram that is attached there; on a cgroup what a link attached is an anchor by that link.
 	Place         Place
 	Anchor        *Link
 	AnchorProgram *Program

@@ -123,15 +123,15 @@ func (p *Program) testRunAttr(r *TestRun) (attr *testRunAttr, back []byte) {
 }
 
 // testRun makes the call again for as long as something else than ctx interrupts it. The kernel stops between two runs of the
-// program when its thread gets a signal, so that is what the end of ctx sends; no other signal can, so that a long repetition ends.
+// program when its thread gets a signal, and forgets what it has done, so that is what the end of ctx sends. Other signals, such as
+// those of a profiler, are kept off meanwhile, for else a long repetition would never end.
 func testRun(ctx context.Context, attr *testRunAttr) error {
 	before := *attr
-	var signals func()
 	if ctx.Done() != nil {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		signals = interruptThread(ctx)
-		defer signals()
+		defer keepSignalsOff()()
+		defer interruptThread(ctx)()
 	}
 	for {
 		_, err := bpfCall(unix.BPF_PROG_TEST_RUN, unsafe.Pointer(attr), unsafe.Sizeof(*attr))
@@ -146,6 +146,24 @@ func testRun(ctx context.Context, attr *testRunAttr) error {
 		}
 		*attr = before
 	}
+}
+
+// keepSignalsOff blocks the signals of the calling thread until the returned function was called, but for those that the Go runtime and
+// the C library cannot do without.
+func keepSignalsOff() func() {
+	const perThread, cancel = 33, 32 // of system calls that all threads make, of both
+	var set, old unix.Sigset_t
+	for i := range set.Val {
+		set.Val[i] = ^set.Val[i]
+	}
+	word := int(unsafe.Sizeof(set.Val[0])) * 8
+	for _, s := range []unix.Signal{unix.SIGURG, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGSYS, unix.SIGABRT, perThread, cancel} {
+		set.Val[(int(s)-1)/word] &^= 1 << ((int(s) - 1) % word)
+	}
+	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &set, &old); err != nil {
+		return func() {}
+	}
+	return func() { _ = unix.PthreadSigmask(unix.SIG_SETMASK, &old, nil) }
 }
 
 // interruptThread sends the calling thread signals once ctx is done, until the returned function was called: again and again, for
