@@ -61,6 +61,7 @@ func witTypes(b *strings.Builder) {
 	b.WriteString("  }\n")
 	b.WriteString("\n  /// A call over many things failed at one of them: so many were done before it.\n  record partial {\n    errno: errno,\n    done: u32,\n  }\n")
 	b.WriteString("\n  /// A call failed; if the error is msgsize or nospc, so many bytes are needed.\n  record short {\n    errno: errno,\n    need: u32,\n  }\n")
+	b.WriteString("\n  /// A walk over a map stopped; if the error is again, it goes on with this cursor.\n  record stopped {\n    errno: errno,\n    cursor: list<u8>,\n  }\n")
 	for _, e := range abi.Enums() {
 		witEnum(b, e)
 	}
@@ -235,7 +236,7 @@ func witUses(b *strings.Builder, family, body string) {
 }
 
 func witTypeNames() []string {
-	names := []string{"errno", "partial", "short", "test-outcome"}
+	names := []string{"errno", "partial", "short", "stopped", "test-outcome"}
 	for _, e := range abi.Enums() {
 		names = append(names, witSet(e.Name))
 	}

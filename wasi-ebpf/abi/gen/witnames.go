@@ -44,7 +44,7 @@ var entries = witOverride{
 // witErrors are the errors of functions that tell more than an errno.
 var witErrors = map[string]string{
 	"map_update_batch": "partial", "map_delete_batch": "partial", "map_write_ring": "partial",
-	"object_get_variable": "short", "events_read": "short",
+	"object_get_variable": "short", "events_read": "short", "map_lookup_batch": "stopped", "map_lookup_and_delete_batch": "stopped",
 }
 
 // witTexts are the buffers that receive text.

@@ -197,14 +197,17 @@ static inline const void *bpf_walk_next(bpf_walk *w)
 		return NULL;
 	if (w->at == w->count) {
 		w->at = w->count = 0;
-		err = bpf_i_walk_fill(w);
-		/* A bucket of a hash map has more entries than there is room for. */
-		while (err == EBPF_ENOSPC && w->room < 1 << 24) {
+		for (;;) {
+			err = bpf_i_walk_fill(w);
+			if (err == EBPF_EAGAIN) /* nothing yet behind many empty places */
+				continue;
+			if (err != EBPF_ENOSPC || w->room >= 1 << 24)
+				break;
+			/* A bucket of a hash map has more entries than there is room for. */
 			if (!bpf_i_walk_room(w, w->room * 2)) {
 				err = EBPF_ENOMEM;
 				break;
 			}
-			err = bpf_i_walk_fill(w);
 		}
 		if (err) {
 			w->err = -err;
