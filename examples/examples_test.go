@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,7 +17,17 @@ import (
 	"github.com/bowline-edge/bowline/node"
 )
 
-func TestMain(m *testing.M) { kerneltest.Main(m) }
+// cache holds the compiled plugins, so that each is compiled once.
+var cache string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "bowline-examples-")
+	if err != nil {
+		panic(err)
+	}
+	cache = dir
+	kerneltest.Main(m, func() { os.RemoveAll(dir) })
+}
 
 // patience is how long a plugin may take for anything that the test waits for.
 const patience = 20 * time.Second
@@ -123,7 +134,7 @@ func run(t *testing.T, engine, plugin string, r row) {
 	var err error
 	start := func() {
 		code, err = node.Run(ctx, node.RunOptions{
-			File: file, Args: r.args, Engine: engine, CacheDir: "off", Names: r.names, Stdout: &stdout, Stderr: &stderr,
+			File: file, Args: r.args, Engine: engine, CacheDir: cache, Names: r.names, Stdout: &stdout, Stderr: &stderr,
 		})
 	}
 	go func() {

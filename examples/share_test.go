@@ -56,7 +56,7 @@ func startPlugin(t *testing.T, engine, plugin string, args ...string) *running {
 	go func() {
 		defer close(s.ended)
 		s.code, _ = node.Run(ctx, node.RunOptions{
-			File: filepath.Join(plugin, plugin+".wasm"), Args: args, Engine: engine, CacheDir: "off", Stdout: &s.out, Stderr: &s.err,
+			File: filepath.Join(plugin, plugin+".wasm"), Args: args, Engine: engine, CacheDir: cache, Stdout: &s.out, Stderr: &s.err,
 		})
 	}()
 	t.Cleanup(func() { stop(); <-s.ended })

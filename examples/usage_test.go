@@ -97,7 +97,7 @@ func runToEnd(t *testing.T, plugin string, args ...string) (code int, stdout, st
 	t.Helper()
 	var out, talk bytes.Buffer
 	code, err := node.Run(t.Context(), node.RunOptions{
-		File: filepath.Join(plugin, plugin+".wasm"), Args: args, CacheDir: "off", Timeout: patience, Stdout: &out, Stderr: &talk,
+		File: filepath.Join(plugin, plugin+".wasm"), Args: args, CacheDir: cache, Timeout: patience, Stdout: &out, Stderr: &talk,
 	})
 	if err != nil {
 		t.Error(err)

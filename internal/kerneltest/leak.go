@@ -21,11 +21,15 @@ import (
 const settle = 3 * time.Second
 
 // Main runs the tests of a package and fails if they leave file descriptors, goroutines, threads in other network namespaces,
-// mounts, named network namespaces, or BPF programs, maps or links that nobody holds. Call it from TestMain.
-func Main(m *testing.M) {
+// mounts, named network namespaces, or BPF programs, maps or links that nobody holds. What is given beside them is called after the
+// tests. Call it from TestMain.
+func Main(m *testing.M, after ...func()) {
 	warmUp()
 	before := take()
 	code := m.Run()
+	for _, f := range after {
+		f()
+	}
 	if leaks := before.wait(); len(leaks) > 0 {
 		fmt.Fprintf(os.Stderr, "kerneltest: the tests of this package left something behind:\n  %s\n", strings.Join(leaks, "\n  "))
 		code = max(code, 1)
