@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -87,15 +88,28 @@ func main() {
 }
 
 func print(figures []figure, runs int) {
-	fmt.Printf("Medians of %d interleaved runs (range in brackets).\n\n", runs)
+	fmt.Printf("Medians of %d interleaved runs (range in brackets) on %d CPUs; load %s.\n\n", runs, runtime.NumCPU(), load())
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, f := range figures {
-		fmt.Fprintf(w, "%s\tgoal %s\t\t\n", f.Name, f.Goal)
+		goal := ""
+		if f.Goal != "" {
+			goal = " (goal: " + f.Goal + ")"
+		}
+		fmt.Fprintf(w, "%s%s\n", f.Name, goal)
 		for _, s := range f.Values {
 			fmt.Fprintf(w, "  %s\t%.4g %s\t[%.4g to %.4g]\t%s\n", s.Who, s.Median, f.Unit, s.Min, s.Max, f.ratios(s))
 		}
 	}
 	w.Flush()
+}
+
+// load is how many processes wanted a CPU in the last minutes: the more, the less the numbers mean.
+func load() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if f := strings.Fields(string(b)); err == nil && len(f) > 2 {
+		return strings.Join(f[:3], " ")
+	}
+	return "unknown"
 }
 
 // ratios compares a side with those that the figure is measured against.
