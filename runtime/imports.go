@@ -37,8 +37,10 @@ var wasiFunctions = strings.Fields(`
 // resolve finds who answers each import.
 func resolve(imports []wasmfile.Import, providers []engine.Provider) (links []link, wasi bool, err error) {
 	var offers []engine.Import
-	for _, p := range providers {
-		offers = append(offers, p.Offers()...)
+	lists := make([][]engine.Import, len(providers)) // asked once: they are long, and a module may have many imports
+	for i, p := range providers {
+		lists[i] = p.Offers()
+		offers = append(offers, lists[i]...)
 	}
 	for _, imp := range imports {
 		if imp.Kind != wasmfile.KindFunc {
@@ -50,7 +52,7 @@ func resolve(imports []wasmfile.Import, providers []engine.Provider) (links []li
 			continue
 		}
 		want := engine.Import{Module: imp.Module, Name: imp.Name, Type: imp.Type}
-		i, ok := provides(want, providers)
+		i, ok := provides(want, lists)
 		if !ok {
 			return nil, false, explain(want, offers)
 		}
@@ -59,9 +61,9 @@ func resolve(imports []wasmfile.Import, providers []engine.Provider) (links []li
 	return links, wasi, nil
 }
 
-func provides(want engine.Import, providers []engine.Provider) (int, bool) {
-	for i, p := range providers {
-		for _, o := range p.Offers() {
+func provides(want engine.Import, lists [][]engine.Import) (int, bool) {
+	for i, list := range lists {
+		for _, o := range list {
 			if o.Module == want.Module && o.Name == want.Name && o.Type.Equal(want.Type) {
 				return i, true
 			}

@@ -1,6 +1,9 @@
 package abi
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Errno is the result of every function. The numbers are those of WASI preview 1 (type errno of wasi_snapshot_preview1.witx), so
 // that a guest can use its C library's names and texts.
@@ -54,46 +57,46 @@ type ErrnoInfo struct {
 }
 
 // Errnos lists every errno of the contract in the order of their numbers.
-func Errnos() []ErrnoInfo {
-	return []ErrnoInfo{
-		{SUCCESS, "SUCCESS", "success", "It worked."},
-		{TOOBIG, "TOOBIG", "2big", "Larger than the host or the kernel takes."},
-		{ACCES, "ACCES", "acces", "The verifier does not accept a program; last_error has its log."},
-		{AGAIN, "AGAIN", "again", "Not now: there is no room, or nothing to read."},
-		{BADF, "BADF", "badf", "The handle is not open, or names another kind of object."},
-		{BUSY, "BUSY", "busy", "Somebody else uses what can have one user at a time."},
-		{CANCELED, "CANCELED", "canceled", "The object was closed while it was used."},
-		{EXIST, "EXIST", "exist", "It is there already."},
-		{FAULT, "FAULT", "fault", "A buffer does not lie inside the linear memory."},
-		{INTR, "INTR", "intr", "The host is stopping this instance: return from _start soon."},
-		{INVAL, "INVAL", "inval", "An argument makes no sense."},
-		{IO, "IO", "io", "The kernel answered an error that has no number here."},
-		{LOOP, "LOOP", "loop", "Too many levels, of symbolic links or of programs."},
-		{MFILE, "MFILE", "mfile", "Too many handles are open."},
-		{MSGSIZE, "MSGSIZE", "msgsize", "The next record does not fit into the buffer."},
-		{NAMETOOLONG, "NAMETOOLONG", "nametoolong", "A name is too long."},
-		{NOBUFS, "NOBUFS", "nobufs", "No buffer space."},
-		{NODEV, "NODEV", "nodev", "There is no such interface or event."},
-		{NOENT, "NOENT", "noent", "There is no such key, name or place."},
-		{NOEXEC, "NOEXEC", "noexec", "The bytes are not a BPF object that the host can read."},
-		{NOMEM, "NOMEM", "nomem", "Kernel memory, or the budget of this instance, is used up."},
-		{NOSPC, "NOSPC", "nospc", "The buffer or the map has no room for it."},
-		{NOSYS, "NOSYS", "nosys", "The host does not offer this function."},
-		{NOTDIR, "NOTDIR", "notdir", "A part of a path is not a directory."},
-		{NOTSUP, "NOTSUP", "notsup", "The kernel, or this type of object, does not have it."},
-		{OVERFLOW, "OVERFLOW", "overflow", "A number does not fit."},
-		{PERM, "PERM", "perm", "The host process lacks a privilege."},
-		{RANGE, "RANGE", "range", "A number is out of range."},
-		{ROFS, "ROFS", "rofs", "It is read-only."},
-		{SRCH, "SRCH", "srch", "There is no such process."},
-		{TIMEDOUT, "TIMEDOUT", "timedout", "The time-out passed."},
-		{NOTCAPABLE, "NOTCAPABLE", "notcapable", "The host's policy does not grant it; last_error names the missing grant."},
-	}
+func Errnos() []ErrnoInfo { return slices.Clone(errnos) }
+
+var errnos = []ErrnoInfo{
+	{SUCCESS, "SUCCESS", "success", "It worked."},
+	{TOOBIG, "TOOBIG", "2big", "Larger than the host or the kernel takes."},
+	{ACCES, "ACCES", "acces", "The verifier does not accept a program; last_error has its log."},
+	{AGAIN, "AGAIN", "again", "Not now: there is no room, or nothing to read."},
+	{BADF, "BADF", "badf", "The handle is not open, or names another kind of object."},
+	{BUSY, "BUSY", "busy", "Somebody else uses what can have one user at a time."},
+	{CANCELED, "CANCELED", "canceled", "The object was closed while it was used."},
+	{EXIST, "EXIST", "exist", "It is there already."},
+	{FAULT, "FAULT", "fault", "A buffer does not lie inside the linear memory."},
+	{INTR, "INTR", "intr", "The host is stopping this instance: return from _start soon."},
+	{INVAL, "INVAL", "inval", "An argument makes no sense."},
+	{IO, "IO", "io", "The kernel answered an error that has no number here."},
+	{LOOP, "LOOP", "loop", "Too many levels, of symbolic links or of programs."},
+	{MFILE, "MFILE", "mfile", "Too many handles are open."},
+	{MSGSIZE, "MSGSIZE", "msgsize", "The next record does not fit into the buffer."},
+	{NAMETOOLONG, "NAMETOOLONG", "nametoolong", "A name is too long."},
+	{NOBUFS, "NOBUFS", "nobufs", "No buffer space."},
+	{NODEV, "NODEV", "nodev", "There is no such interface or event."},
+	{NOENT, "NOENT", "noent", "There is no such key, name or place."},
+	{NOEXEC, "NOEXEC", "noexec", "The bytes are not a BPF object that the host can read."},
+	{NOMEM, "NOMEM", "nomem", "Kernel memory, or the budget of this instance, is used up."},
+	{NOSPC, "NOSPC", "nospc", "The buffer or the map has no room for it."},
+	{NOSYS, "NOSYS", "nosys", "The host does not offer this function."},
+	{NOTDIR, "NOTDIR", "notdir", "A part of a path is not a directory."},
+	{NOTSUP, "NOTSUP", "notsup", "The kernel, or this type of object, does not have it."},
+	{OVERFLOW, "OVERFLOW", "overflow", "A number does not fit."},
+	{PERM, "PERM", "perm", "The host process lacks a privilege."},
+	{RANGE, "RANGE", "range", "A number is out of range."},
+	{ROFS, "ROFS", "rofs", "It is read-only."},
+	{SRCH, "SRCH", "srch", "There is no such process."},
+	{TIMEDOUT, "TIMEDOUT", "timedout", "The time-out passed."},
+	{NOTCAPABLE, "NOTCAPABLE", "notcapable", "The host's policy does not grant it; last_error names the missing grant."},
 }
 
 // String is the name in the specification, such as "NOENT".
 func (e Errno) String() string {
-	for _, i := range Errnos() {
+	for _, i := range errnos {
 		if i.Errno == e {
 			return i.Name
 		}
@@ -102,7 +105,7 @@ func (e Errno) String() string {
 }
 
 func errnoByName(name string) (Errno, bool) {
-	for _, i := range Errnos() {
+	for _, i := range errnos {
 		if strings.EqualFold(i.Name, name) {
 			return i.Errno, true
 		}
