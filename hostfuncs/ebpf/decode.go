@@ -123,8 +123,12 @@ func putHandle(out []byte, handle int32, err error) error {
 	return err
 }
 
-// putText copies a text as far as it fits and stores its whole length.
-func putText(buf, outLen []byte, s string) {
+// putText copies a text as far as it fits and stores its whole length. Names of files and groups may be any bytes; the guest gets
+// UTF-8.
+func putText(buf, outLen []byte, s string) { putBytes(buf, outLen, strings.ToValidUTF8(s, "\uFFFD")) }
+
+// putBytes copies bytes as far as they fit and stores their whole length.
+func putBytes(buf, outLen []byte, s string) {
 	copy(buf, s)
 	putU32(outLen, uint32(min(uint64(len(s)), math.MaxUint32)))
 }

@@ -64,7 +64,7 @@ func (i *instance) objectItem(c *call) error {
 	if err := putStruct(head, &item); err != nil {
 		return err
 	}
-	putText(buf, outLen, string(head)+name+section)
+	putBytes(buf, outLen, string(head)+name+section)
 	return nil
 }
 
