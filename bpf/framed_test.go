@@ -156,7 +156,7 @@ func TestFramesLoseNothing(t *testing.T) {
 }
 
 func TestFramesSkipDiscardedRecords(t *testing.T) {
-	o := load(t, "events", LoadOptions{})
+	o := loadAlso(t, "events", "reserve")
 	r := openRing(t, o, "ring")
 	run(t, o, "reserve", 15)
 	dst := make([]byte, 4096)

@@ -19,6 +19,9 @@ import (
 func loadHook(t *testing.T, file, program string) (*Object, *Program) {
 	t.Helper()
 	o, p, err := tryLoadHook(t, file, program)
+	if err != nil {
+		kerneltest.CoversProgram(t, openHooks(t, file).coll.Programs[program].Type)
+	}
 	kerneltest.SkipIfUnsupported(t, err)
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +83,9 @@ func loadBytes(t *testing.T, object []byte, program string) (*Object, *Program, 
 func mustAttach(t *testing.T, p *Program, target Target) *Link {
 	t.Helper()
 	l, err := p.Object().Attach(p, target)
+	if err != nil {
+		kerneltest.CoversProgram(t, p.Type())
+	}
 	kerneltest.SkipIfUnsupported(t, err)
 	if err != nil {
 		t.Fatal(err)
@@ -105,6 +111,7 @@ func hits(t *testing.T, o *Object) uint64 {
 func checkRuns(t *testing.T, l *Link, trigger func()) {
 	t.Helper()
 	t.Log(l, l.Note())
+	kerneltest.CoversProgram(t, l.Program().Type())
 	o := l.Program().Object()
 	before := hits(t, o)
 	trigger()

@@ -3,7 +3,10 @@ package bpf
 import (
 	"testing"
 
+	"github.com/cilium/ebpf"
+
 	"github.com/bowline-edge/bowline/internal/kernel"
+	"github.com/bowline-edge/bowline/internal/kerneltest"
 )
 
 func TestKprobeRunsOrSaysWhyNot(t *testing.T) {
@@ -15,7 +18,8 @@ func TestKprobeRunsOrSaysWhyNot(t *testing.T) {
 			}
 			if why := kernel.Kprobes(); why != nil {
 				wantError(t, err, ErrUnsupported, "kprobe")
-				return
+				kerneltest.CoversProgram(t, ebpf.Kprobe)
+				kerneltest.SkipIfUnsupported(t, err)
 			}
 			if err != nil {
 				t.Fatal(err)

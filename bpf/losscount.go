@@ -22,6 +22,8 @@ import (
 //	lock *(u64 *)(r1 + 0) += r2
 //	next:
 //
+// What bpf_ringbuf_reserve could not give is counted where the program itself tests it, if that can be seen: see losscheck.go.
+//
 // In a long loop that is one branch more for the verifier to follow per round, which may exceed its limits. Then the added
 // instructions for helpers that return a number are tried without a branch: the loss, 0 or 1, is computed and added always.
 //

@@ -63,7 +63,7 @@ func TestEveryLostRecordIsCounted(t *testing.T) {
 
 // Discarded records take space but are no loss. The compiler joins the two reservations into one call with either ring.
 func TestReservationsThatFailAreCounted(t *testing.T) {
-	o := load(t, "events", LoadOptions{})
+	o := loadAlso(t, "events", "reserve")
 	ring, other := openRing(t, o, "ring"), openRing(t, o, "other")
 	run(t, o, "reserve", 1000)
 	sentRing, sentOther, _ := sent(t, o)

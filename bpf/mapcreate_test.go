@@ -17,6 +17,7 @@ func create(t testing.TB, o MapOptions) *Map {
 	t.Helper()
 	kerneltest.RequireRoot(t)
 	m, err := CreateMap(o)
+	kerneltest.CoversMap(t, o.Type)
 	kerneltest.SkipIfUnsupported(t, err)
 	if err != nil {
 		t.Fatal(err)

@@ -31,6 +31,18 @@ func load(t testing.TB, name string, opts LoadOptions) *Object {
 	return loadSpec(t, open(t, name), opts)
 }
 
+// loadAlso loads one of our test objects with programs that are not loaded unless asked for.
+func loadAlso(t testing.TB, name string, programs ...string) *Object {
+	t.Helper()
+	s := open(t, name)
+	for _, p := range programs {
+		if err := s.SetLoad(p, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return loadSpec(t, s, LoadOptions{})
+}
+
 func loadSpec(t testing.TB, s *Spec, opts LoadOptions) *Object {
 	t.Helper()
 	o, err := s.Load(opts)

@@ -55,6 +55,7 @@ func TestSockmapProgramsRun(t *testing.T) {
 		for _, mode := range []string{"", "attach"} {
 			t.Run(c.program+" "+mode, func(t *testing.T) {
 				o, p := loadHook(t, "sockmap", c.program)
+				kerneltest.CoversProgram(t, p.Type())
 				var l *Link
 				if mode == "" {
 					l = mustAttach(t, p, Target{MapName: "socks"})

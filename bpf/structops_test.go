@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/bowline-edge/bowline/internal/kerneltest"
@@ -21,6 +22,10 @@ func TestStructOpsRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	o, err := s.Load(LoadOptions{})
+	kerneltest.CoversMap(t, ebpf.StructOpsMap)
+	if err != nil {
+		kerneltest.CoversProgram(t, ebpf.StructOps)
+	}
 	kerneltest.SkipIfUnsupported(t, err)
 	if err != nil {
 		t.Fatal(err)

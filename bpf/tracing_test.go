@@ -45,6 +45,9 @@ func loadTrampoline(t *testing.T, program string) (*Object, *Program) {
 	if why := kernel.Trampolines(); why != nil {
 		wantError(t, err, ErrUnsupported, "trampolines")
 	}
+	if err != nil {
+		kerneltest.CoversProgram(t, s.coll.Programs[program].Type)
+	}
 	kerneltest.SkipIfUnsupported(t, err)
 	if err != nil {
 		t.Fatal(err)
@@ -91,6 +94,7 @@ func TestDecidingProgramsDecideOrSayWhyNot(t *testing.T) {
 		t.Run(c.program, func(t *testing.T) {
 			_, p := loadTrampoline(t, c.program)
 			check := func(l *Link) {
+				kerneltest.CoversProgram(t, p.Type())
 				if err := c.act(); !errors.Is(err, unix.EPERM) {
 					t.Errorf("%s: got %v, want %v", l, err, unix.EPERM)
 				}
@@ -129,6 +133,9 @@ func TestReplacementRunsOrSaysWhyNot(t *testing.T) {
 	o, err := s.Load(LoadOptions{})
 	if why := kernel.Trampolines(); why != nil {
 		wantError(t, err, ErrUnsupported, "trampolines")
+	}
+	if err != nil {
+		kerneltest.CoversProgram(t, ebpf.Extension)
 	}
 	kerneltest.SkipIfUnsupported(t, err)
 	if err != nil {

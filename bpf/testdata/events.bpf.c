@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Programs that send n records each, in every way there is, for the tests of the readers and of loss counting. A test
- * runs them with n as the first argument; raw tracepoints can be run so since Linux 5.10, syscall programs only since 5.14. */
+ * runs them with n as the first argument; raw tracepoints can be run so since Linux 5.10, syscall programs only since 5.14. They
+ * are loaded when a test asks for them, all but the two that most tests use. */
 #include <linux/types.h>
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -34,7 +35,7 @@ int output(struct bpf_raw_tracepoint_args *ctx)
 	struct record r = {};
 	__u32 n = ctx->args[0], i;
 
-	for (i = 0; i < n && i < 256; i++) {
+	for (i = 0; i < n && i < 64; i++) {
 		r.number = sent_ring++;
 		bpf_ringbuf_output(&ring, &r, sizeof(r), 0);
 	}
@@ -47,7 +48,7 @@ int output_other(struct bpf_raw_tracepoint_args *ctx)
 	struct record r = {};
 	__u32 n = ctx->args[0], i;
 
-	for (i = 0; i < n && i < 256; i++) {
+	for (i = 0; i < n && i < 64; i++) {
 		r.number = sent_other++;
 		bpf_ringbuf_output(&other, &r, sizeof(r), 0);
 	}
@@ -55,13 +56,13 @@ int output_other(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* Every third record is given up, which is no loss; jumps lead over and around the calls. */
-SEC("raw_tp")
+SEC("?raw_tp")
 int reserve(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct record *r;
 	__u32 n = ctx->args[0], i;
 
-	for (i = 0; i < n && i < 256; i++) {
+	for (i = 0; i < n && i < 64; i++) {
 		if (i % 5 == 4)
 			r = bpf_ringbuf_reserve(&other, sizeof(*r), 0);
 		else
@@ -89,7 +90,7 @@ int dynptr(struct bpf_raw_tracepoint_args *ctx)
 	__u32 n = ctx->args[0], i;
 	__u64 v;
 
-	for (i = 0; i < n && i < 256; i++) {
+	for (i = 0; i < n && i < 64; i++) {
 		v = sent_other++;
 		if (bpf_ringbuf_reserve_dynptr(&other, 16, 0, &d)) {
 			bpf_ringbuf_discard_dynptr(&d, 0);
@@ -131,7 +132,7 @@ int subprogram(struct bpf_raw_tracepoint_args *ctx)
 	__u32 n = ctx->args[0], i;
 
 	bpf_loop(n, each, 0, 0);
-	for (i = 0; i < n && i < 256; i++) {
+	for (i = 0; i < n && i < 64; i++) {
 		sent_ring++;
 		send_global(i);
 	}
@@ -139,14 +140,14 @@ int subprogram(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* The ring is chosen at run time. */
-SEC("raw_tp")
+SEC("?raw_tp")
 int chosen(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct record r = {};
 	__u32 n = ctx->args[0], i;
 	void *map;
 
-	for (i = 0; i < n && i < 256; i++) {
+	for (i = 0; i < n && i < 64; i++) {
 		if (i & 1) {
 			map = &other;
 			sent_other++;
@@ -172,12 +173,12 @@ static __noinline long send_to(void *map, __u64 number)
 }
 
 /* The ring is an argument of a function. */
-SEC("raw_tp")
+SEC("?raw_tp")
 int argument(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u32 n = ctx->args[0], i;
 
-	for (i = 0; i < n && i < 256; i++) {
+	for (i = 0; i < n && i < 64; i++) {
 		send_to(&ring, i);
 		send_to(&other, i);
 		send_to(&other, i);
