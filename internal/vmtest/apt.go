@@ -97,8 +97,9 @@ func (a *apt) download(ctx context.Context, dir string, packages ...string) erro
 	return nil
 }
 
-// A kernel is one package, or from 6.19 on three: linux-binary-X, linux-modules-X and linux-base-X, which has the configuration.
-var kernelPackage = regexp.MustCompile(`^linux-(image|binary)-(([0-9]+)\.([0-9]+)[^-]*(?:-[0-9]+)?-amd64)$`)
+// A kernel is one package, or from 6.19 on three: linux-binary-X, linux-modules-X and linux-base-X, which has the configuration. The
+// cloud kernels lack drivers of real machines only, and are a third of the size.
+var kernelPackage = regexp.MustCompile(`^linux-(image|binary)-(([0-9]+)\.([0-9]+)[^-]*(?:-[0-9]+)?-cloud-amd64)$`)
 
 // newest answers the packages of the newest kernel of a series.
 func (a *apt) newest(ctx context.Context, series string) ([]string, error) {

@@ -22,7 +22,7 @@ const Newest = "newest"
 // wanted are the modules that the tests use, where the kernel has them as modules. libcrc32c, which netfilter needs, asks for crc32c
 // by name only, so its generic form comes first.
 var wanted = []string{"crc32c_generic", "veth", "netkit", "dummy", "sch_ingress", "cls_bpf", "act_bpf", "nf_tables", "nf_defrag_ipv4", "nf_conntrack",
-	"rc_core", "rc_loopback", "xfrm_interface"}
+	"xfrm_interface"}
 
 // keep is how long a kernel is taken from the cache before the archive is asked for a newer one.
 const keep = 14 * 24 * time.Hour

@@ -97,14 +97,15 @@ func TestBrokenKernelImagesAreRefused(t *testing.T) {
 
 func TestNewestKernelOfASeriesIsFound(t *testing.T) {
 	names := []string{
-		"linux-image-6.1.0-9-amd64", "linux-image-6.1.0-50-amd64", "linux-image-6.1.0-50-cloud-amd64", "linux-image-6.1.0-51-rt-amd64",
-		"linux-image-6.1.0-52-amd64-unsigned", "linux-image-6.12.9+deb13-amd64", "linux-image-6.12.10+deb13-amd64", "linux-image-amd64",
-		"linux-image-7.2.13+deb14-amd64", "linux-binary-7.2.13+deb14-amd64", "linux-modules-7.2.13+deb14-amd64", "linux-doc-7.2",
+		"linux-image-6.1.0-9-cloud-amd64", "linux-image-6.1.0-50-cloud-amd64", "linux-image-6.1.0-51-amd64", "linux-image-6.1.0-51-rt-amd64",
+		"linux-image-6.1.0-52-cloud-amd64-unsigned", "linux-image-6.12.9+deb13-cloud-amd64", "linux-image-6.12.10+deb13-cloud-amd64",
+		"linux-image-7.2.13+deb14-cloud-amd64", "linux-binary-7.2.13+deb14-cloud-amd64", "linux-modules-7.2.13+deb14-cloud-amd64",
+		"linux-image-cloud-amd64", "linux-doc-7.2",
 	}
 	for series, want := range map[string][]string{
-		"6.1":  {"linux-image-6.1.0-50-amd64"},
-		"6.12": {"linux-image-6.12.10+deb13-amd64"},
-		Newest: {"linux-binary-7.2.13+deb14-amd64", "linux-modules-7.2.13+deb14-amd64", "linux-base-7.2.13+deb14-amd64"},
+		"6.1":  {"linux-image-6.1.0-50-cloud-amd64"},
+		"6.12": {"linux-image-6.12.10+deb13-cloud-amd64"},
+		Newest: {"linux-binary-7.2.13+deb14-cloud-amd64", "linux-modules-7.2.13+deb14-cloud-amd64", "linux-base-7.2.13+deb14-cloud-amd64"},
 	} {
 		if got, err := newestKernel(names, series); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: got %v, %v, want %v", series, got, err, want)

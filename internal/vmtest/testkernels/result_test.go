@@ -53,3 +53,17 @@ func TestSummarySaysWhatWasSkippedAndWhy(t *testing.T) {
 		t.Errorf("got %s, want what failed", text)
 	}
 }
+
+func TestTableSaysWhichTestPassedWhere(t *testing.T) {
+	r, err := readResult(context.Background(), "m/p", []byte(said))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := &result{Package: "m/p", Tests: []*test{{Name: "TestA", Result: "skip", Reason: "too old", Covers: []string{"prog XDP"}}}}
+	got := table([]*report{{Kernel: "5.10", Tests: []*result{old}}, {Kernel: "6.1", Tests: []*result{r}}})
+	for _, want := range []string{"| XDP | TestA | no (1) | yes |", "1. too old", "| Arena | **no test** |  |  |", "| LircMode2 | on no kernel"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("got %s\nwant %q in it", got, want)
+		}
+	}
+}

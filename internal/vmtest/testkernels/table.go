@@ -9,7 +9,9 @@ import (
 )
 
 // unreachable are the types that no kernel in reach has, with the reason.
-var unreachable = map[string]string{}
+var unreachable = map[string]string{
+	"prog LircMode2": "Debian builds its kernels without CONFIG_BPF_LIRC_MODE2",
+}
 
 // types lists the kernel's program types or map types as cilium/ebpf knows them.
 func types[T interface {
@@ -53,9 +55,9 @@ func section(b *strings.Builder, reports []*report, what, prefix string, names [
 		key := prefix + " " + name
 		tests, cells := row(reports, key, &notes)
 		if tests == "" {
-			tests = "no test"
+			tests = "**no test**"
 			if why := unreachable[key]; why != "" {
-				tests = "none: " + why
+				tests = "on no kernel in reach: " + why
 			}
 		}
 		fmt.Fprintf(b, "| %s | %s | %s |\n", name, tests, strings.Join(cells, " | "))
@@ -73,21 +75,15 @@ func row(reports []*report, key string, notes *[]string) (string, []string) {
 	var names, cells []string
 	for _, r := range reports {
 		cell, reason := "", ""
-		for _, p := range r.Tests {
-			for _, t := range p.Tests {
-				if !slices.Contains(t.Covers, key) {
-					continue
-				}
-				top, _, _ := strings.Cut(t.Name, "/")
-				if !slices.Contains(names, top) {
-					names = append(names, top)
-				}
-				switch {
-				case t.Result == "pass":
-					cell = "yes"
-				case t.Result == "skip" && cell == "":
-					cell, reason = "no", t.Reason
-				}
+		for _, t := range r.covering(key) {
+			if top := topOf(t.Name); t.Result == "pass" && !slices.Contains(names, top) {
+				names = append(names, top)
+			}
+			switch {
+			case t.Result == "pass":
+				cell = "yes"
+			case t.Result == "skip" && cell == "":
+				cell, reason = "no", t.Reason
 			}
 		}
 		if cell == "no" {
@@ -95,11 +91,49 @@ func row(reports []*report, key string, notes *[]string) (string, []string) {
 		}
 		cells = append(cells, cell)
 	}
-	return strings.Join(names, ", "), cells
+	return strings.Join(mostSpecific(reports, names), ", "), cells
 }
 
-// note answers the number of a reason, from 1.
+func (r *report) covering(key string) (tests []*test) {
+	for _, p := range r.Tests {
+		for _, t := range p.Tests {
+			if slices.Contains(t.Covers, key) {
+				tests = append(tests, t)
+			}
+		}
+	}
+	return tests
+}
+
+func topOf(name string) string { top, _, _ := strings.Cut(name, "/"); return top }
+
+// mostSpecific are the three tests that cover the fewest types.
+func mostSpecific(reports []*report, names []string) []string {
+	covers := map[string]map[string]bool{}
+	for _, r := range reports {
+		for _, p := range r.Tests {
+			for _, t := range p.Tests {
+				top := topOf(t.Name)
+				if covers[top] == nil {
+					covers[top] = map[string]bool{}
+				}
+				for _, c := range t.Covers {
+					covers[top][c] = true
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return len(covers[a]) - len(covers[b]) })
+	return names[:min(3, len(names))]
+}
+
+// note answers the number of a reason, from 1. The test's own program in it does not matter.
 func note(notes *[]string, reason string) int {
+	if _, rest, ok := strings.Cut(reason, ": program "); ok {
+		if _, what, ok := strings.Cut(rest, ": "); ok {
+			reason = what
+		}
+	}
 	i := slices.Index(*notes, reason)
 	if i < 0 {
 		i = len(*notes)
