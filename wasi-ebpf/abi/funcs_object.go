@@ -60,7 +60,7 @@ func objectFuncs() []Func {
 			Doc:    "Creates the maps and loads the programs, all or nothing. Unless no_loss_count is set, programs that write to ring buffers or perf arrays get a few instructions that count the records which the kernel cannot store.",
 			Params: []Param{object, in("flags", "Of load.", U32)},
 			Blocks: "While the verifier works. Nothing ends that earlier.",
-			Errnos: cases("ACCES: The verifier does not accept a program; last_error has its log.", "BUSY: It is loaded already.", "NOENT: A kernel type or function that it names does not exist, or a map that is needed.", "NOMEM: The maps need more kernel memory than this instance may use."),
+			Errnos: cases("ACCES: The verifier does not accept a program; last_error has its log.", "BUSY: It is loaded already.", "NOENT: A kernel type or function that it names does not exist, or a map that is needed.", "NOMEM: The maps need more kernel memory than this instance may use.", "TOOBIG: A map has more entries than the kernel can take."),
 		},
 		{
 			Family: "object", Name: "object_map",

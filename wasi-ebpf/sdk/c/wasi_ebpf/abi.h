@@ -872,6 +872,7 @@ extern ebpf_errno ebpf_object_set_attach_target(ebpf_object object, const char *
  *   EBPF_EBUSY     It is loaded already.
  *   EBPF_ENOENT    A kernel type or function that it names does not exist, or a map that is needed.
  *   EBPF_ENOMEM    The maps need more kernel memory than this instance may use.
+ *   EBPF_ETOOBIG   A map has more entries than the kernel can take.
  */
 EBPF_IMPORT(object_load)
 extern ebpf_errno ebpf_object_load(ebpf_object object, uint32_t flags);
