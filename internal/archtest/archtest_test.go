@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"internal/archtest":       {},
 	"internal/wasmfile":       {"runtime/engine"},
 	"node":                    {"runtime/...", "hostfuncs/...", "bpf", "internal/kernel"},
+	"policy":                  {},
 	"runtime":                 {"runtime/engine", "runtime/preempt", "internal/wasmfile"},
 	"runtime/engine":          {},
 	"runtime/engine/wazero":   {"runtime/engine", "internal/wasmfile"},
