@@ -272,6 +272,9 @@ func (g *Grant) checkPath(h *head) error {
 	if h.shape == netnsShape && g.target == "." {
 		return nil
 	}
+	if strings.IndexByte("*?", g.target[0]) >= 0 && h.shape != binaryShape && h.shape != usdtShape {
+		return fmt.Errorf("a path begins with a slash: %q", "/"+g.target)
+	}
 	if !cleanPath(g.target) {
 		return fmt.Errorf("path %q has empty parts, \".\" or \"..\"", short(g.target))
 	}

@@ -90,6 +90,7 @@ func TestWrongGrantsAreExplained(t *testing.T) {
 		{"dir", `"dir:/var/log:rw"`},
 		{"dir:/a/../b", `".."`},
 		{"dir:/a/", "empty parts"},
+		{"cgroup:*", `begins with a slash: "/*"`},
 		{"dir:/a//b", "empty parts"},
 		{"uprobe:/a:", "leave it out"},
 		{"usdt:/a:b", "file:provider:name"},

@@ -203,7 +203,7 @@ func (n node) section() (Section, error) {
 
 // section answers the part of the policy about a plugin: by its digest, else by its name.
 func (p *Policy) section(of Plugin) Section {
-	if s, ok := p.Plugins[digestPrefix+of.Digest]; ok && of.Digest != "" {
+	if s, ok := p.Plugins[digestPrefix+strings.ToLower(of.Digest)]; ok && of.Digest != "" {
 		return s
 	}
 	if strings.HasPrefix(of.Name, digestPrefix) { // no name can be taken for a digest

@@ -184,7 +184,7 @@ func (x *rule) touches(id headID, a *Action) bool {
 	if x.implied {
 		return x.target.match(a.Name)
 	}
-	if sub := x.grant.sub; sub != "" && !includesSub(sub, a.Sub) && !includesSub(a.Sub, sub) {
+	if sub := x.grant.sub; sub != "" && a.Sub != "" && !includesSub(sub, a.Sub) && !includesSub(a.Sub, sub) {
 		return false
 	}
 	s := heads[id].shape
@@ -207,11 +207,18 @@ func (x *rule) below(name string) bool {
 	return x.target.kind != anything && overlaps(x.target.text, strings.TrimSuffix(name, "/")+"/**", true)
 }
 
-// mayBe reports whether a bare name may be found at a path of the rule: "c" as /lib/libc.so.6.
+// mayBe reports whether a file may be one of the rule's, where one of them is the bare name of a program or library: "c" and
+// "/lib/libc.so.6".
 func (x *rule) mayBe(name string) bool {
-	if strings.IndexByte(name, '/') >= 0 || x.target.kind == anything {
+	i, j := strings.LastIndexByte(x.target.text, '/'), strings.LastIndexByte(name, '/')
+	if i >= 0 && j >= 0 || x.target.kind == anything {
 		return false
 	}
-	base := x.target.text[strings.LastIndexByte(x.target.text, '/')+1:]
-	return overlaps(base, name+"*", false) || overlaps(base, "lib"+name+"*", false)
+	ours, asked := x.target.text[i+1:], name[j+1:]
+	return overlaps(ours, asked, false) || isLibrary(ours, asked) || isLibrary(asked, ours)
+}
+
+// isLibrary reports whether a file may be the library that is called by a short name.
+func isLibrary(file, short string) bool {
+	return overlaps(file, short+".so*", false) || overlaps(file, "lib"+short+".so*", false)
 }
