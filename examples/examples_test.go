@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bowline-edge/bowline/internal/kernel"
 	"github.com/bowline-edge/bowline/internal/kerneltest"
 	"github.com/bowline-edge/bowline/node"
 )
@@ -137,6 +139,7 @@ func run(t *testing.T, engine, plugin string, r row) {
 			File: file, Args: r.args, Engine: engine, CacheDir: cache, Names: r.names, Stdout: &stdout, Stderr: &stderr,
 		})
 	}
+	stdout.unready = func() { skipUnsupported(t, code, stderr.String()) }
 	go func() {
 		defer close(ended)
 		if r.netns == nil {
@@ -178,6 +181,14 @@ func run(t *testing.T, engine, plugin string, r row) {
 	}
 	check(t, "standard output", stdout.lines(), want)
 	check(t, "standard error", stderr.lines(), required(t, r.stderr))
+}
+
+// skipUnsupported skips the test if the plugin ended because the kernel lacks something, and it really does.
+func skipUnsupported(t *testing.T, code int, stderr string) {
+	t.Helper()
+	if code == node.ExitUnsupported {
+		kerneltest.SkipIfUnsupported(t, fmt.Errorf("%w: %s", kernel.ErrUnsupported, stderr))
+	}
 }
 
 // check compares every line with the patterns.

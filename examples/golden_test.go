@@ -92,6 +92,8 @@ type output struct {
 	mu      sync.Mutex
 	text    bytes.Buffer
 	changed chan struct{} // closed at the next write; nil if nobody waits
+	// unready is called when the plugin has ended before it printed what await waits for. Nil is nothing.
+	unready func()
 }
 
 // Write implements [io.Writer].
@@ -137,6 +139,9 @@ func (o *output) await(t *testing.T, ended <-chan struct{}, lacks func([]string)
 		case <-changed:
 		case <-ended:
 			if lack = lacks(o.lines()); lack != "" {
+				if o.unready != nil {
+					o.unready()
+				}
 				t.Fatalf("the plugin ended without a line that matches %s", lack)
 			}
 			return

@@ -59,6 +59,7 @@ func startPlugin(t *testing.T, engine, plugin string, args ...string) *running {
 			File: filepath.Join(plugin, plugin+".wasm"), Args: args, Engine: engine, CacheDir: cache, Stdout: &s.out, Stderr: &s.err,
 		})
 	}()
+	s.out.unready = func() { skipUnsupported(t, s.code, s.err.String()) }
 	t.Cleanup(func() { stop(); <-s.ended })
 	return s
 }

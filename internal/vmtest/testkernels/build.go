@@ -103,6 +103,14 @@ func (t testBinary) guestDir() string { return path.Join("/src", t.rel) }
 func (b *built) files() map[string]string {
 	files := map[string]string{}
 	for _, t := range b.tests {
+		for _, pattern := range []string{"*/*.wasm", "*/*.golden"} { // plugins, and what they must print
+			found, _ := filepath.Glob(filepath.Join(t.dir, pattern)) // the pattern is fine
+			for _, f := range found {
+				if dir, name := filepath.Split(f); filepath.Base(dir) != "testdata" { // that comes whole
+					files[path.Join(t.guestDir(), filepath.Base(dir), name)] = f
+				}
+			}
+		}
 		if data := filepath.Join(t.dir, "testdata"); exists(data) {
 			files[path.Join(t.guestDir(), "testdata")] = data
 		}
