@@ -83,7 +83,12 @@ func resolveLoad(at int, ins, second []byte, resolve func(int32) (uint32, error)
 // checkCall looks at a call.
 func checkCall(at int, ins []byte) error {
 	switch src := sourceRegister(ins[1]); src {
-	case 0, unix.BPF_PSEUDO_CALL: // a helper; a distance in the program
+	case 0: // a helper
+		if helper := descriptorHelpers[int64(binary.NativeEndian.Uint32(ins[4:]))]; helper != "" {
+			return insnError(at, helper+", which only the kernel's own loaders may call")
+		}
+		return nil
+	case unix.BPF_PSEUDO_CALL: // a distance in the program
 		return nil
 	case unix.BPF_PSEUDO_KFUNC_CALL:
 		if binary.NativeEndian.Uint16(ins[2:]) != 0 { // an index in an array of descriptors

@@ -60,7 +60,8 @@ type MapSpec struct {
 }
 
 // Open reads a BPF object as clang writes it (ELF). It loads nothing and needs no privilege. It reads at most 64 MiB and does
-// not keep elf. Errors match [ErrFormat], except those of elf itself; hostile input gives such an error, too.
+// not keep elf. Errors match [ErrFormat], except those of elf itself; hostile input gives such an error, too. So do programs that would
+// use a number of the file as a file descriptor of this process: nothing in an object does.
 func Open(elf io.ReaderAt) (s *Spec, err error) {
 	b, err := readObject(elf)
 	if err != nil {
@@ -89,6 +90,9 @@ func Open(elf io.ReaderAt) (s *Spec, err error) {
 	})
 	for name, p := range coll.Programs {
 		s.skip[name] = strings.HasPrefix(p.SectionName, "?")
+	}
+	if err := s.checkDescriptors(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
