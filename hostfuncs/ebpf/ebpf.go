@@ -5,7 +5,6 @@ package ebpf
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/bowline-edge/bowline/hostfuncs/session"
@@ -44,19 +43,32 @@ func functions() []function {
 }
 
 // Offers lists the functions of the interface, with the types of the contract.
-func (Provider) Offers() []engine.Import { return slices.Clone(offers()) }
-
-// offers is made once: the tables of the contract are large.
-var offers = sync.OnceValue(func() []engine.Import {
-	types := map[string]engine.FuncType{}
-	for _, f := range abi.Functions() {
-		types[f.Name] = funcType(f)
-	}
+func (Provider) Offers() []engine.Import {
 	var list []engine.Import
 	for _, f := range functions() {
-		list = append(list, engine.Import{Module: abi.Module, Name: f.name, Type: types[f.name]})
+		list = append(list, engine.Import{Module: abi.Module, Name: f.name, Type: contract()[f.name].typ})
 	}
 	return list
+}
+
+// terms are what the contract says of one function.
+type terms struct {
+	typ    engine.FuncType
+	errnos errnoSet
+}
+
+// contract is made once: the tables of the contract are large.
+var contract = sync.OnceValue(func() map[string]terms {
+	m := map[string]terms{}
+	for _, f := range abi.Functions() {
+		t := terms{typ: funcType(f)}
+		t.errnos.add(abi.SUCCESS)
+		for _, c := range append(abi.Common(), f.Errnos...) {
+			t.errnos.add(c.Errno)
+		}
+		m[f.Name] = t
+	}
+	return m
 })
 
 // funcType is the type that the contract gives a function.
@@ -97,10 +109,15 @@ func (i *instance) Func(imp engine.Import) engine.HostFunc {
 		if f.name != imp.Name {
 			continue
 		}
+		errnos := contract()[f.name].errnos
 		return engine.HostFunc{
 			Module: imp.Module, Name: imp.Name, Type: imp.Type,
 			Call: func(ctx context.Context, in engine.Instance, stack []uint64) error {
-				stack[0] = uint64(i.do(ctx, in, stack, f.call))
+				no := i.do(ctx, in, stack, f.call)
+				if !errnos.has(no) {
+					no = abi.IO // as the contract says of errors that have no number there; last_error has the text
+				}
+				stack[0] = uint64(no)
 				return nil
 			},
 		}

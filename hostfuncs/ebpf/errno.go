@@ -90,3 +90,24 @@ func Errno(err error) abi.Errno {
 	}
 	return abi.IO
 }
+
+// errnoSet are the errors that a function may answer.
+type errnoSet [2]uint64
+
+func (s *errnoSet) add(no abi.Errno) { s[no/64] |= 1 << (no % 64) }
+
+func (s *errnoSet) has(no abi.Errno) bool { return int(no) < 64*len(s) && s[no/64]>>(no%64)&1 != 0 }
+
+// placeError is an error of opening a file, a directory or a cgroup by its path or number: where a part of the path is not what it
+// should be, there is no such place.
+func placeError(err error) error {
+	for _, no := range []unix.Errno{unix.ENOTDIR, unix.ENAMETOOLONG, unix.ELOOP, unix.ESTALE} {
+		if errors.Is(err, no) {
+			return &fault{abi.NOENT, err.Error()}
+		}
+	}
+	if errors.Is(err, unix.EACCES) {
+		return &fault{abi.PERM, err.Error()}
+	}
+	return err
+}

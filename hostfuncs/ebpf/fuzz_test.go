@@ -256,8 +256,8 @@ func (s *calls) call(t *testing.T, how byte) {
 		t.Helper()
 		t.Fatalf("%s(%x) = %s: %s\n%s\nlast_error: %s", f.Name, s.values, no, fmt.Sprintf(format, args...), s.story(), explain(g.inst.last))
 	}
-	if !allowed(f, no) {
-		fail("the contract does not name that")
+	if raw := Errno(g.inst.last); !allowed(f, no) || no == abi.IO && raw != no {
+		fail("the contract does not name %s", raw)
 	}
 	if at := changed(before, g.in.Memory(), s.writable); at >= 0 {
 		fail("it wrote at %#x, outside of %x", at, s.writable)

@@ -227,7 +227,7 @@ func (i *instance) kernelCgroupID(c *call) error {
 	}
 	id, err := kernel.CgroupID(i.s.Resolve(path))
 	if err != nil {
-		return err
+		return placeError(err)
 	}
 	putU64(out, id)
 	return nil
@@ -241,7 +241,7 @@ func (i *instance) kernelCgroupPath(c *call) error {
 	}
 	path, err := kernel.CgroupPath(id)
 	if err != nil {
-		return err
+		return placeError(err)
 	}
 	putText(buf, outLen, path)
 	return nil
@@ -297,7 +297,7 @@ func (i *instance) cgroupOpen(c *call) error {
 		return nil
 	}
 	h, err := i.s.OpenCgroup(path)
-	return putHandle(out, h, err)
+	return putHandle(out, h, placeError(err))
 }
 
 // fileOpen is file_open(path, out).
@@ -307,5 +307,5 @@ func (i *instance) fileOpen(c *call) error {
 		return nil
 	}
 	h, err := i.s.OpenFile(path)
-	return putHandle(out, h, err)
+	return putHandle(out, h, placeError(err))
 }

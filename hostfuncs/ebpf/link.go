@@ -44,7 +44,7 @@ func (i *instance) linkAttach(c *call) error {
 	}
 	h, err := i.s.Attach(p, target)
 	i.env.Note("attach "+p.Name(), err)
-	return putHandle(out, h, err)
+	return putHandle(out, h, placeError(err))
 }
 
 // hookFields are the fields of a target that each hook reads.
