@@ -51,7 +51,7 @@ func (i *instance) eventsAdd(c *call) error {
 	if err := errors.Join(flags("events_options", uint64(o.Flags), abi.EventsTruncate), zero("events_options.reserved", o.Reserved)); err != nil {
 		return err
 	}
-	number, inexact, err := e.Add(m, session.SourceOptions{Truncate: o.Flags&abi.EventsTruncate != 0, BufferSize: o.BufferSize})
+	number, inexact, err := i.s.AddSource(e, m, session.SourceOptions{Truncate: o.Flags&abi.EventsTruncate != 0, BufferSize: o.BufferSize})
 	if err != nil {
 		i.env.Note("read events of "+m.Name(), err)
 		return err

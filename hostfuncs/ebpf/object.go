@@ -119,7 +119,7 @@ func (i *instance) objectReplaceMap(c *call) error {
 	if !c.ok() {
 		return nil
 	}
-	return o.ReplaceMap(name, m)
+	return i.s.ReplaceMap(o, name, m)
 }
 
 // objectSetAutoload is object_set_autoload(object, name, load).

@@ -34,6 +34,7 @@ type source struct {
 	records  uint64
 	bytes    uint64
 	lost     uint64 // as told by the last read
+	charged  uint64 // of the session's memory
 }
 
 // OpenEvents makes a reader without sources.
@@ -43,7 +44,12 @@ func (s *Session) OpenEvents() (int32, error) {
 		return 0, err
 	}
 	e := &Events{poller: p}
-	return s.add(e, e.close)
+	return s.add(e, func() error {
+		for _, src := range e.sources {
+			s.memory += src.charged
+		}
+		return e.close()
+	})
 }
 
 func (e *Events) close() error {
@@ -67,19 +73,27 @@ type SourceOptions struct {
 	BufferSize uint32
 }
 
-// Add adds a map to a reader and answers the source's number. inexact says why its losses are not counted exactly, nil if they are.
-func (e *Events) Add(m *Map, o SourceOptions) (number uint32, inexact, err error) {
+// AddSource adds a map to a reader and answers the source's number. inexact says why its losses are not counted exactly, nil if they
+// are. The buffers of a perf array are charged like maps.
+func (s *Session) AddSource(e *Events, m *Map, o SourceOptions) (number uint32, inexact, err error) {
 	if len(e.sources) == maxSources {
 		return 0, nil, fmt.Errorf("add %s to a reader: %w: it has %d sources", m.Name(), ErrTooMany, maxSources)
 	}
-	r, err := openReader(m.Map, o)
+	charged, err := s.chargePerf(m, o)
 	if err != nil {
 		return 0, nil, err
 	}
+	s.keep()
+	r, err := openReader(m.Map, o)
+	if err != nil {
+		s.memory += charged
+		return 0, nil, err
+	}
 	if err := e.poller.Add(r); err != nil {
+		s.memory += charged
 		return 0, nil, errors.Join(err, r.Close())
 	}
-	src := &source{r: r, truncate: o.Truncate, inexact: r.Counted()}
+	src := &source{r: r, truncate: o.Truncate, inexact: r.Counted(), charged: charged}
 	e.sources = append(e.sources, src)
 	return uint32(len(e.sources) - 1), src.inexact, nil
 }

@@ -35,20 +35,18 @@ func (m *Map) end() error {
 
 // CreateMap makes a map without an object, within the budget of the session.
 func (s *Session) CreateMap(o bpf.MapOptions) (int32, error) {
-	var err error
-	if o.MapMemory, err = s.room(); err != nil {
-		return 0, err
-	}
-	m, err := bpf.CreateMap(o)
+	var m *bpf.Map
+	err := s.withRoom(func(limit uint64) (err error) {
+		o.MapMemory = limit
+		m, err = bpf.CreateMap(o)
+		return err
+	})
 	if err != nil {
 		return 0, err
 	}
 	charged := m.Memory()
 	s.memory -= charged
-	return s.addMap(newMap(m, func() error {
-		s.memory += charged
-		return m.Close()
-	}))
+	return s.addMap(newMap(m, func() error { return s.giveBack(charged, []*bpf.Map{m}, m.Close) }))
 }
 
 // ObjectMap makes a handle of a map of a loaded object.

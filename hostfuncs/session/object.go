@@ -31,11 +31,11 @@ func (s *Session) closeObject(o *Object) error {
 	if o.loaded == nil {
 		return nil
 	}
-	s.memory += o.charged
+	end := o.loaded.Close
 	if o.share != nil {
-		return o.share.release()
+		end = o.share.release
 	}
-	return o.loaded.Close()
+	return s.giveBack(o.charged, o.loaded.Maps(), end)
 }
 
 // Object finds an object.
@@ -63,11 +63,13 @@ func (s *Session) Load(o *Object, opts bpf.LoadOptions) error {
 	if err != nil {
 		return err
 	}
-	if opts.MapMemory, err = s.room(); err != nil {
-		return err
-	}
 	opts.Maps = o.replace
-	loaded, err := spec.Load(opts)
+	var loaded *bpf.Object
+	err = s.withRoom(func(limit uint64) (err error) {
+		opts.MapMemory = limit
+		loaded, err = spec.Load(opts)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -37,13 +37,14 @@ func (o *Object) Variable(name string) ([]byte, error) {
 }
 
 // ReplaceMap lets the object use a map that exists instead of its own of that name.
-func (o *Object) ReplaceMap(name string, m *Map) error {
+func (s *Session) ReplaceMap(o *Object, name string, m *Map) error {
 	spec, err := o.configurable()
 	if err != nil {
 		return err
 	}
 	for _, have := range spec.Maps() {
 		if have.Name == name {
+			s.keep()
 			o.replace[name] = m.Map
 			return nil
 		}

@@ -34,6 +34,7 @@ func (s *Session) Pin(handle int32, name string) error {
 	if err != nil {
 		return err
 	}
+	s.keep()
 	return errors.Join(pin(d), d.Close())
 }
 

@@ -29,6 +29,7 @@ func (s *Session) LoadProgram(o bpf.ProgramOptions) (int32, error) {
 		if err != nil {
 			return nil, err
 		}
+		s.keep()
 		return m.Map, nil
 	}
 	p, err := bpf.LoadProgram(o)

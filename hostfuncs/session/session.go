@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/bowline-edge/bowline/bpf"
 	"github.com/bowline-edge/bowline/hostfuncs"
 )
 
@@ -66,6 +65,9 @@ type Options struct {
 type Session struct {
 	opts    Options
 	memory  uint64 // what is left of MapMemory
+	kept    bool   // maps may outlive their handles
+	closed  []closedMap
+	shares  int
 	handles hostfuncs.Handles[*entry]
 	open    []*entry // in the order of opening
 }
@@ -170,12 +172,4 @@ func (s *Session) name(n string) string {
 		return real
 	}
 	return n
-}
-
-// room answers how much kernel memory a new map or object may take.
-func (s *Session) room() (uint64, error) {
-	if s.memory == 0 {
-		return 0, fmt.Errorf("the plugin's maps take all the kernel memory that they may: %w", bpf.ErrMapMemory)
-	}
-	return s.memory, nil
 }

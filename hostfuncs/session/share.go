@@ -62,12 +62,18 @@ func (s *Session) Share(handle int32, name string) error {
 		if err := checkName(name); err != nil {
 			return err
 		}
+		if s.shares >= s.opts.Handles {
+			return fmt.Errorf("share map as %s: %w: %d names are in use, which is the limit", name, ErrTooMany, s.shares)
+		}
+		s.keep()
 		shared, err := bpf.ShareMap(name, v.Map)
 		if err != nil {
 			return err
 		}
+		s.shares++
 		before := v.close
 		v.close = func() error {
+			s.shares--
 			err := shared.Close()
 			if before != nil {
 				err = errors.Join(err, before())
