@@ -14,7 +14,7 @@ const batchFills = 58
 
 // rounds is how often a process measures each thing, of which the fastest counts: a round takes a millisecond or two, so that on a
 // busy machine some are not interrupted.
-const rounds = 7
+const rounds = 15
 
 // probe is one thing that a process is asked to measure.
 type probe struct {

@@ -13,7 +13,7 @@
 
 BPF_EMBED(object, "batch.bpf.o");
 
-#define OPERATIONS 2000
+#define OPERATIONS 1024
 #define ENTRIES 1024
 
 static uint64_t sum;

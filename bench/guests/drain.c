@@ -13,7 +13,7 @@
 #endif
 BPF_EMBED(object, OBJECT);
 
-#define OPERATIONS 2000
+#define OPERATIONS 1024
 #ifndef ENTRIES
 #define ENTRIES 512
 #endif

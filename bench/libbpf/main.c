@@ -12,7 +12,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#define OPERATIONS 2000
+#define OPERATIONS 1024
 #define ENTRIES 1024
 #define BATCH 256	/* as bpf_walk */
 

@@ -81,7 +81,7 @@ func watch(m *ebpf.Map) error {
 	}
 }
 
-const operations = 2000
+const operations = 1024
 
 func drain(coll *ebpf.Collection) error {
 	r, err := ringbuf.NewReader(coll.Maps["ring"])
