@@ -128,6 +128,15 @@ static void maps(bpf_obj o, bpf_prog count)
 	for (n = 0; !bpf_map_lookup_cpu(percpu, &key, n, &v); n++)
 		SAME(v, 77);
 	SAME(n, bpf_cpus());
+	for (n = 0, sum = 0, w = bpf_walk_open(percpu); (k = bpf_walk_next(w)); n++) {
+		SAME(w->cpus, bpf_cpus());
+		for (found = 0; found < w->cpus; found++)
+			sum += *(const uint64_t *)bpf_walk_value_cpu(w, found);
+	}
+	SAME(bpf_walk_err(w), 0);
+	bpf_walk_close(w);
+	SAME(n, 4);
+	SAME(sum, 77 * bpf_cpus());
 
 	SAME(bpf_map_put(tails, &key, count), 0);
 	SAME(bpf_map_put(tails, &key, m), -EBPF_EBADF);
@@ -169,8 +178,10 @@ static void events(bpf_obj o, bpf_prog count)
 	for (i = 0; i < 3; i++)
 		SAME(bpf_test_run(count, frame, sizeof frame, NULL, 0, 1, NULL), 2 /* XDP_PASS */);
 	for (i = 0; i < 3; i++) {
+		SAME(bpf_ready(ev), i > 0);
 		r = bpf_next(ev, 1000);
 		TRUE(r);
+		SAME(bpf_ready(ev), i < 2);
 		SAME(r->answer, 7);
 		SAME(r->length, sizeof frame);
 		SAME(ev->size, sizeof *r);
