@@ -233,12 +233,12 @@ static inline int plugin_records(bpf_events *ev, uint32_t least, int (*print)(vo
 			fprintf(stderr, PLUGIN ": a record of %" PRIu32 " bytes is too short\n", ev->size);
 			return 1;
 		}
-		done = print(e, ev->size);
-		if ((done || !bpf_ready(ev)) && plugin_flush())
-			return 1;
 		if (bpf_lost(ev) != told)
 			fprintf(stderr, PLUGIN ": %" PRIu64 " records were lost\n", bpf_lost(ev) - told);
 		told = bpf_lost(ev);
+		done = print(e, ev->size);
+		if ((done || !bpf_ready(ev)) && plugin_flush())
+			return 1;
 	}
 	if (!done && ev->err != -EBPF_EINTR)
 		return plugin_failed();
