@@ -43,14 +43,18 @@ func ProbeHook(name string) ProbeFeature {
 		return ProbeFeature{Name: name, Answer: ProbeUnknown, Why: "no such hook"}
 	}
 	t := probeTest{name: name, since: short(since, ok)}
+	if h.olderThan(t.since) {
+		return ProbeFeature{Name: name, Since: t.since, Answer: ProbeNo, Why: fmt.Sprintf("Linux %s is too old", h.version), Get: "Linux " + t.since + " or newer"}
+	}
+	if name == "kprobe.session" {
+		t.caps, t.config, t.try = capsTrace, []string{"CONFIG_FPROBE"}, features.HaveBPFLinkKprobeSession
+		return h.one(t)
+	}
 	if !typed {
 		return ProbeFeature{Name: name, Since: t.since, Answer: ProbeUnknown, Why: "it cannot be tried without attaching for real"}
 	}
 	of := programTest(typ)
 	t.caps, t.config, t.try = of.caps, of.config, of.try
-	if h.olderThan(t.since) {
-		return ProbeFeature{Name: name, Since: t.since, Answer: ProbeNo, Why: fmt.Sprintf("Linux %s is too old", h.version), Get: "Linux " + t.since + " or newer"}
-	}
 	return h.one(t)
 }
 
