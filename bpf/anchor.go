@@ -93,7 +93,11 @@ func placeOnCgroup(p *Program, t Target, dir *os.File, at ebpf.AttachType) (*Lin
 	switch {
 	case err == nil:
 	case tooOld(kernel.Version{Major: 6, Minor: 17}) && errors.Is(err, unix.EINVAL):
-		return nil, &UnsupportedError{Feature: "a place among the programs of a cgroup", Need: "Linux 6.17", Cause: err}
+		need := "Linux 6.17"
+		if attr.relative != 0 { // some older kernels have it, and answer the same
+			need += ", or an anchor that is attached to the same cgroup"
+		}
+		return nil, &UnsupportedError{Feature: "a place among the programs of a cgroup", Need: need, Cause: err}
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINVAL) && attr.relative != 0:
 		return nil, badTarget("the anchor is not attached to cgroup %s (what a link attached there is an anchor by its link): %w", t.Cgroup, err)
 	default:

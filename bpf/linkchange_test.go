@@ -261,7 +261,11 @@ func TestCgroupProgramsGoWhereTheyAreTold(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 	_, err = other.Program().Attach(Target{Cgroup: group, Place: PlaceAfter, AnchorProgram: verdict(t, "cgroup_skb/egress", 1)})
-	wantError(t, err, ErrTarget, "not attached")
+	if kernel.Running().AtLeast(6, 17) {
+		wantError(t, err, ErrTarget, "not attached")
+	} else {
+		wantError(t, err, ErrUnsupported, "Linux 6.17, or an anchor")
+	}
 	_, err = other.Program().Attach(Target{Cgroup: group, Place: "middle"})
 	wantError(t, err, ErrTarget, "no place")
 }
