@@ -136,7 +136,7 @@ func TestFramesLoseNothing(t *testing.T) {
 		send(t, o, n, size)
 		var got int
 		for got < n {
-			room := FrameHeader + size + 7 + rng.IntN(5000)
+			room := FrameHeader + size + 7 + rng.IntN(20000)
 			used, k, err := r.ReadInto(dst[:room], 1)
 			if err != nil || k == 0 {
 				t.Fatal(k, err)

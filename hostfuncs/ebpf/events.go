@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"time"
 
 	"github.com/bowline-edge/bowline/bpf"
@@ -90,7 +89,7 @@ func tooLarge(err error, room int) (need uint32, _ error) {
 	if !errors.As(err, &large) {
 		return 0, err
 	}
-	return uint32(min(large.Need, math.MaxUint32)), &fault{abi.MSGSIZE, fmt.Sprintf("%v, the buffer has %d", large, room)}
+	return uint32(large.Need), &fault{abi.MSGSIZE, fmt.Sprintf("%v, the buffer has %d", large, room)}
 }
 
 // batchSize is the length of structure batch.
