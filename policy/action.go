@@ -95,6 +95,9 @@ func (a *Action) head() (headID, bool) {
 	return headOfKind[a.Kind], true
 }
 
+// anywhere reports whether the place may be in any function, whatever the name says.
+func (a *Action) anywhere() bool { return a.Offset && a.Kind == Attach }
+
 // Verb answers what is done, "attach xdp", and Subject to what, "eth1"; it is empty for kinds without a name. String is both together.
 func (a Action) Verb() string {
 	switch {
@@ -120,7 +123,7 @@ func (a Action) Subject() string {
 		}
 		s += sep + short(a.Symbol)
 	}
-	if a.Offset {
+	if a.anywhere() {
 		s += "+offset"
 	}
 	return s

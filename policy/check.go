@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -83,7 +84,7 @@ func hasClasses(s string) bool {
 func (r *Rights) decideList(a Action) (Action, verdict, *rule) {
 	part := a.listed()
 	switch {
-	case a.hasClasses():
+	case a.hasClasses(), part != nil && len(*part) > maxName:
 		return a, malformed, nil
 	case part == nil || strings.IndexByte(*part, ',') < 0:
 		v, x := r.decide(&a)
@@ -127,10 +128,19 @@ func (r *Rights) denial(a Action, v verdict, x *rule) error {
 			x.line.Grant, x.line.Source(), d.Add)
 	case !ok:
 		d.reason = "not granted, and no grant can name it"
+	case a.Kind == Load && g.head == "prog" && ownHook(&a):
+		hook := headByName[a.Hook]
+		d.reason = fmt.Sprintf("not granted; it comes with a grant of its hook, such as %q, or alone with %q", a.Hook+heads[hook].example(), d.Add)
 	default:
 		d.reason = fmt.Sprintf("%s; add %q to the policy", r.lacking(&a), d.Add)
 	}
 	return d
+}
+
+// ownHook reports whether the program that is loaded is of a type that a grant of its hook includes.
+func ownHook(a *Action) bool {
+	id, ok := headByName[a.Hook]
+	return ok && heads[id].kind == Attach && slices.Contains(heads[id].programs, a.Name)
 }
 
 // lacking says what is missing: the grant as a whole, or this target of it.
@@ -188,6 +198,8 @@ func malformation(a *Action) string {
 		return "there is no such action"
 	case len(a.Name) > maxName || len(a.Symbol) > maxName:
 		return fmt.Sprintf("a name of more than %d bytes", maxName)
+	case hasNUL(a):
+		return "a name with a NUL in it"
 	case a.hasClasses():
 		return `a pattern with [ or \ cannot be judged; use only * and ?`
 	case a.Name == "":

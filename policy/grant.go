@@ -344,3 +344,24 @@ func (g *Grant) writeRest(b *strings.Builder, s shape) {
 		b.WriteString(":ro")
 	}
 }
+
+// Doc answers in words what the grant allows, without its target: what a list of grants shows beside each.
+func (g Grant) Doc() string {
+	for i := range groups {
+		if groups[i].name == g.head {
+			return groups[i].doc
+		}
+	}
+	id, ok := headByName[g.head]
+	switch {
+	case g.head == allHead:
+		return "everything"
+	case !ok:
+		return ""
+	case heads[id].kind == Helper:
+		if i, ok := helperRow[g.target]; ok && i >= 0 {
+			return dangerous[i].reason
+		}
+	}
+	return heads[id].doc
+}

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -224,7 +225,7 @@ func (p *Param) Check(value string) error {
 
 func (n node) oneOf(what string, names []string) (string, error) {
 	s, err := n.text(what, 64)
-	if err == nil && !contains(names, s) {
+	if err == nil && !slices.Contains(names, s) {
 		err = n.errorf("there is no %s %q%s", what, short(s), closest(s, names))
 	}
 	return s, err

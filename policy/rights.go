@@ -160,7 +160,10 @@ func isFree(a *Action) bool {
 
 // judgeable refuses names that could mean something else to the kernel than to a pattern.
 func judgeable(id headID, a *Action) bool {
-	if len(a.Name) > maxName || len(a.Symbol) > maxName {
+	if heads[id].shape == noTarget {
+		return true
+	}
+	if len(a.Name) > maxName || len(a.Symbol) > maxName || hasNUL(a) {
 		return false
 	}
 	switch heads[id].shape {
@@ -172,6 +175,11 @@ func judgeable(id headID, a *Action) bool {
 		return a.Name == "." || a.Name != "" && a.Name[0] == '/' && cleanPath(a.Name)
 	}
 	return true
+}
+
+// hasNUL reports whether the kernel would see less of a name than a pattern does.
+func hasNUL(a *Action) bool {
+	return strings.IndexByte(a.Name, 0) >= 0 || strings.IndexByte(a.Symbol, 0) >= 0
 }
 
 // Limits are what the plugin may use, with the defaults filled in.

@@ -145,9 +145,9 @@ func (x *rule) includes(id headID, a *Action) bool {
 	case cgroupShape:
 		return x.includesTree(a.Name)
 	case symbolShape:
-		return x.target.match(a.Name) && (!a.Offset || x.target.any())
+		return x.target.match(a.Name) && (!a.anywhere() || x.target.any())
 	}
-	return x.target.match(a.Name) && x.symbol.match(a.Symbol) && (!a.Offset || x.symbol.any())
+	return x.target.match(a.Name) && x.symbol.match(a.Symbol) && (!a.anywhere() || x.symbol.any())
 }
 
 // includesSub reports whether "skb" includes "skb/egress".
@@ -194,9 +194,9 @@ func (x *rule) touches(id headID, a *Action) bool {
 	case cgroupShape:
 		return x.includesTree(a.Name) || x.below(a.Name)
 	case symbolShape:
-		return a.Offset && a.Kind == Attach || x.target.touches(a.Name)
+		return a.anywhere() || x.target.touches(a.Name)
 	case binaryShape, usdtShape:
-		symbol := a.Offset || a.Symbol == "" || x.symbol.touches(a.Symbol)
+		symbol := a.anywhere() || a.Symbol == "" || x.symbol.touches(a.Symbol)
 		return symbol && (x.target.touches(a.Name) || x.mayBe(a.Name))
 	}
 	return x.target.touches(a.Name) && (a.Symbol == "" || x.symbol.touches(a.Symbol))

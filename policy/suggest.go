@@ -31,7 +31,7 @@ func lineFor(a Action) (Grant, bool) {
 			g.symbol = a.Symbol
 		}
 	}
-	if a.Offset {
+	if a.anywhere() {
 		if g.symbol = ""; h.shape == symbolShape {
 			g.target = ""
 		}
@@ -49,8 +49,8 @@ func lineFor(a Action) (Grant, bool) {
 
 // lineForSection answers the grant of the hook that a program is for, which lets it be loaded and attached, when its section says where.
 func lineForSection(a Action) (Grant, bool) {
-	id, ok := headByName[a.Hook]
-	if !ok || heads[id].kind != Attach || !slices.Contains(heads[id].programs, a.Name) || a.Symbol == "" {
+	id := headByName[a.Hook]
+	if !ownHook(&a) || a.Symbol == "" {
 		return Grant{}, false
 	}
 	sep := ":"
@@ -106,7 +106,7 @@ func Suggest(actions []Action) []Grant {
 
 func (a Action) split() []Action {
 	part := a.listed()
-	if part == nil || strings.IndexByte(*part, ',') < 0 {
+	if part == nil || len(*part) > maxName || strings.IndexByte(*part, ',') < 0 {
 		return []Action{a}
 	}
 	var out []Action

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -125,7 +126,7 @@ func (n node) fields(what string, names []string, take func(name string, value n
 	seen := map[string]bool{}
 	return n.each(func(key, value node) error {
 		name := key.Value
-		if !contains(names, name) {
+		if !slices.Contains(names, name) {
 			return key.errorf("%s has no field %q%s", what, short(name), closest(name, names))
 		}
 		if seen[name] {
@@ -134,15 +135,6 @@ func (n node) fields(what string, names []string, take func(name string, value n
 		seen[name] = true
 		return take(name, value)
 	})
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // each calls take with each key of a mapping, which have to be texts.
