@@ -66,11 +66,3 @@ func TestHotCallsDoNotAllocate(t *testing.T) {
 		}
 	})
 }
-
-// TestOffersAreMadeOnce holds the list of functions to one allocation: the tables of the contract behind it take half a megabyte, and a
-// plugin with thirty imports must not pay for them thirty times when it starts.
-func TestOffersAreMadeOnce(t *testing.T) {
-	if got := testing.AllocsPerRun(1000, func() { Provider{}.Offers() }); got > 1 {
-		t.Errorf("%v allocations for the list of functions, want at most its copy", got)
-	}
-}
