@@ -5,6 +5,7 @@ package ebpf
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/bowline-edge/bowline/hostfuncs/session"
@@ -34,22 +35,20 @@ var named = map[uint32]session.Kind{
 }
 
 // functions is the whole interface, in the order of the contract.
-func functions() []function {
-	var all []function
-	for _, family := range [][]function{handleFunctions, objectFunctions, mapFunctions, programFunctions, linkFunctions, eventsFunctions, kernelFunctions} {
-		all = append(all, family...)
-	}
-	return all
-}
+var functions = sync.OnceValue(func() []function {
+	return slices.Concat(handleFunctions, objectFunctions, mapFunctions, programFunctions, linkFunctions, eventsFunctions, kernelFunctions)
+})
 
 // Offers lists the functions of the interface, with the types of the contract.
-func (Provider) Offers() []engine.Import {
+func (Provider) Offers() []engine.Import { return slices.Clone(offers()) }
+
+var offers = sync.OnceValue(func() []engine.Import {
 	var list []engine.Import
 	for _, f := range functions() {
 		list = append(list, engine.Import{Module: abi.Module, Name: f.name, Type: contract()[f.name].typ})
 	}
 	return list
-}
+})
 
 // terms are what the contract says of one function.
 type terms struct {
