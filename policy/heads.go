@@ -161,10 +161,13 @@ var groups = []struct{ name, doc, lines string }{
 	{"tracing", "see what processes and the kernel do",
 		"tracepoint raw_tracepoint tp_btf kprobe ksyscall fentry uprobe usdt perf_event iter test-run symbols process-symbols process cgroup-id"},
 	{"net-observe", "see traffic and connections, without a way to change or stop them",
-		"tracepoint:net/* tracepoint:tcp/* tracepoint:sock/* tracepoint:skb/* tracepoint:napi/* tracepoint:qdisc/* tracepoint:xdp/* tracepoint:fib/* " +
-			"tracepoint:neigh/* raw_tracepoint:net* raw_tracepoint:tcp_* raw_tracepoint:inet_* raw_tracepoint:sock_* raw_tracepoint:*_skb " +
-			"tp_btf:net* tp_btf:tcp_* tp_btf:inet_* tp_btf:sock_* tp_btf:*_skb " +
-			"kprobe:tcp_* kprobe:udp* kprobe:inet* kprobe:ip* kprobe:dev_* fentry:tcp_* fentry:udp* fentry:inet* fentry:ip* fentry:dev_* " +
+		"tracepoint:net/* tracepoint:tcp/* tracepoint:udp/* tracepoint:sock/* tracepoint:skb/* tracepoint:napi/* tracepoint:qdisc/* tracepoint:xdp/* " +
+			"tracepoint:fib/* tracepoint:fib6/* tracepoint:neigh/* " +
+			"raw_tracepoint:net_dev_* raw_tracepoint:netif_* raw_tracepoint:napi_* raw_tracepoint:tcp_* raw_tracepoint:udp_* raw_tracepoint:inet_* " +
+			"raw_tracepoint:sock_* raw_tracepoint:*_skb " +
+			"tp_btf:net_dev_* tp_btf:netif_* tp_btf:napi_* tp_btf:tcp_* tp_btf:udp_* tp_btf:inet_* tp_btf:sock_* tp_btf:*_skb " +
+			"kprobe:tcp_* kprobe:udp_* kprobe:udpv6_* kprobe:inet_* kprobe:inet6_* kprobe:ip_* kprobe:ip6_* kprobe:icmp_* kprobe:netif_* kprobe:__dev_queue_xmit " +
+			"fentry:tcp_* fentry:udp_* fentry:udpv6_* fentry:inet_* fentry:inet6_* fentry:ip_* fentry:ip6_* fentry:icmp_* fentry:netif_* fentry:__dev_queue_xmit " +
 			"iter:tcp iter:udp iter:unix iter:netlink cgroup-id test-run"},
 	{"net-forward", "decide where packets go; with @eth* only on those interfaces",
 		"xdp@ tc@ netkit@ redirect@ map:devmap map:devmap_hash map:cpumap test-run"},

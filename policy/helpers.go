@@ -42,6 +42,7 @@ var dangerous = [...]dangerousHelper{
 	{"bpf_override_return", "makes kernel functions fail or lie", "", ""},
 	{"bpf_send_signal", "signals processes: kills them", "bpf_send_signal_thread", ""},
 	{"bpf_send_signal_thread", "signals processes: kills them", "", ""},
+	{"bpf_setsockopt", "changes sockets: from iter:tcp those of the whole box, from sockops those of its control group", "", ""},
 	{"bpf_redirect", redirects, "bpf_clone_redirect bpf_redirect_neigh bpf_redirect_peer", ""},
 	{"bpf_clone_redirect", redirects, "", ""},
 	{"bpf_redirect_neigh", redirects, "", ""},
@@ -60,7 +61,7 @@ l3_csum_replace l4_csum_replace tail_call get_current_pid_tgid get_current_uid_g
 skb_vlan_push skb_vlan_pop skb_get_tunnel_key skb_set_tunnel_key perf_event_read get_route_realm perf_event_output
 skb_load_bytes get_stackid csum_diff skb_get_tunnel_opt skb_set_tunnel_opt skb_change_proto skb_change_type skb_under_cgroup
 get_hash_recalc get_current_task current_task_under_cgroup skb_change_tail skb_pull_data csum_update set_hash_invalid
-get_numa_node_id skb_change_head xdp_adjust_head get_socket_cookie get_socket_uid set_hash setsockopt skb_adjust_room
+get_numa_node_id skb_change_head xdp_adjust_head get_socket_cookie get_socket_uid set_hash skb_adjust_room
 redirect_map sk_redirect_map sock_map_update xdp_adjust_meta perf_event_read_value perf_prog_read_value getsockopt
 sock_ops_cb_flags_set msg_redirect_map msg_apply_bytes msg_cork_bytes msg_pull_data bind xdp_adjust_tail skb_get_xfrm_state
 get_stack skb_load_bytes_relative fib_lookup sock_hash_update msg_redirect_hash sk_redirect_hash lwt_push_encap
@@ -97,10 +98,12 @@ var helperRow = func() map[string]int {
 
 // freeKfuncs are the kernel functions that every hook includes; those with a "*" at the end are families. All others have to be named:
 // modules bring their own, so no list is complete. Missing on purpose are those that read memory (bpf_rdonly_cast,
-// bpf_probe_read_*_dynptr, bpf_copy_from_user_*), take kernel memory that no budget counts (bpf_obj_new_impl), signal
+// bpf_probe_read_*_dynptr, bpf_copy_from_user_*) or files (bpf_dynptr_from_file), take kernel memory that no budget counts (bpf_obj_new_impl), signal
 // (bpf_send_signal_task), and change the kernel's objects (bpf_ct_*, bpf_sock_destroy, bpf_set_dentry_xattr).
 var freeKfuncs = strings.Fields(`
-bpf_cast_to_kern_ctx bpf_cgroup_acquire bpf_cgroup_ancestor bpf_cgroup_from_id bpf_cgroup_release bpf_cpumask_* bpf_dynptr_* bpf_iter_bits_*
+bpf_cast_to_kern_ctx bpf_cgroup_acquire bpf_cgroup_ancestor bpf_cgroup_from_id bpf_cgroup_release bpf_cpumask_* bpf_dynptr_adjust
+bpf_dynptr_clone bpf_dynptr_copy bpf_dynptr_from_skb bpf_dynptr_from_skb_meta bpf_dynptr_from_xdp bpf_dynptr_is_null bpf_dynptr_is_rdonly
+bpf_dynptr_memset bpf_dynptr_size bpf_dynptr_slice bpf_dynptr_slice_rdwr bpf_iter_bits_*
 bpf_iter_num_* bpf_list_* bpf_local_irq_* bpf_map_sum_elem_count bpf_obj_drop_impl bpf_percpu_obj_drop_impl bpf_preempt_* bpf_rbtree_*
 bpf_rcu_read_* bpf_refcount_acquire_impl bpf_res_spin_* bpf_session_* bpf_strcasecmp bpf_strchr bpf_strchrnul bpf_strcmp bpf_strcspn
 bpf_strlen bpf_strnchr bpf_strnlen bpf_strnstr bpf_strrchr bpf_strspn bpf_strstr bpf_task_acquire bpf_task_from_pid bpf_task_from_vpid

@@ -167,6 +167,11 @@ func TestCheck(t *testing.T) {
 		{"", do(Kfunc, "bpf_iter_num_new"), true},
 		{"tracing", do(Kfunc, "bpf_rdonly_cast"), false},
 		{"kfunc:bpf_rdonly_cast", do(Kfunc, "bpf_rdonly_cast"), true},
+		{"net-observe", do(Kfunc, "bpf_dynptr_size"), true},
+		{"net-observe", do(Kfunc, "bpf_dynptr_from_file"), false},
+		{"net-observe", attach("iter", "tcp"), true},
+		{"net-observe", attach("kprobe", "iput"), false},
+		{"net-observe", do(Helper, "bpf_setsockopt"), false},
 		{"", do(Map, "hash"), true},
 		{"", do(Map, "prog_array"), true},
 		{"", do(Map, "devmap"), false},
@@ -336,7 +341,13 @@ plugins:
 		t.Fatal(err)
 	}
 	m := &Manifest{Needs: []Need{{Grant: mustGrant(t, "xdp@uplink")}, {Grant: mustGrant(t, "kprobe")}, {Grant: mustGrant(t, "stats")}, {Grant: mustGrant(t, "dir:elsewhere")}}}
-	added := []Line{{Grant: mustGrant(t, "tc@uplink"), File: "--allow"}, {Grant: mustGrant(t, "kprobe:secret_x"), File: "--allow"}}
+	added, err := Lines("--allow", "tc@uplink", "kprobe:secret_x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Lines("--allow", "tracing", "tracng"); err == nil || err.Error() != `--allow: grant "tracng": there is no grant "tracng"; did you mean "tracing"?` {
+		t.Errorf("a wrong line: %v", err)
+	}
 	const digest = "0000000000000000000000000000000000000000000000000000000000000001"
 	for _, c := range []struct {
 		name   string

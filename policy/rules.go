@@ -24,6 +24,19 @@ func (l *Line) Source() string {
 	return fmt.Sprintf("%s:%d", l.File, l.Number)
 }
 
+// Lines reads the grants that an operator adds on the command line. source says where they stand: "--allow".
+func Lines(source string, texts ...string) ([]Line, error) {
+	lines := make([]Line, 0, len(texts))
+	for _, text := range texts {
+		g, err := ParseGrant(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", source, err)
+		}
+		lines = append(lines, Line{Grant: g, File: source})
+	}
+	return lines, nil
+}
+
 // rule is a grant that is ready to be compared with actions.
 type rule struct {
 	line    *Line
