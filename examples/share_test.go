@@ -2,7 +2,6 @@ package examples_test
 
 import (
 	"context"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +55,7 @@ func startPlugin(t *testing.T, engine, plugin string, args ...string) *running {
 	go func() {
 		defer close(s.ended)
 		s.code, _ = node.Run(ctx, node.RunOptions{
-			File: filepath.Join(plugin, plugin+".wasm"), Args: args, Engine: engine, CacheDir: cache, Stdout: &s.out, Stderr: &s.err,
+			File: pluginFile(plugin), Args: args, Engine: engine, CacheDir: cache, Stdout: &s.out, Stderr: &s.err,
 		})
 	}()
 	s.out.unready = func() { skipUnsupported(t, s.code, s.err.String()) }

@@ -62,7 +62,7 @@ var usages = []struct {
 func TestPluginsRefuseWrongCommandLines(t *testing.T) {
 	for _, u := range usages {
 		t.Run(strings.Join(u.args, " "), func(t *testing.T) {
-			code, stdout, stderr := runToEnd(t, u.args[0], u.args[1:]...)
+			code, stdout, stderr := runToEnd(t, "", pluginFile(u.args[0]), u.args[1:]...)
 			if want := u.args[0] + ": " + u.stderr + "\n"; code != node.ExitUsage || stdout != "" || stderr != want {
 				t.Errorf("got code %d, standard output %q, standard error %q; want code %d and %q",
 					code, stdout, stderr, node.ExitUsage, want)
@@ -83,7 +83,7 @@ func TestPluginsShowTheirUsage(t *testing.T) {
 		plugin := filepath.Dir(f)
 		for _, option := range []string{"-h", "--help"} {
 			t.Run(plugin+" "+option, func(t *testing.T) {
-				code, stdout, stderr := runToEnd(t, plugin, option)
+				code, stdout, stderr := runToEnd(t, "", f, option)
 				if code != node.ExitOK || stderr != "" || !strings.HasPrefix(stdout, "Usage: "+plugin) {
 					t.Errorf("got code %d, standard output %q, standard error %q; want the usage", code, stdout, stderr)
 				}
@@ -92,12 +92,15 @@ func TestPluginsShowTheirUsage(t *testing.T) {
 	}
 }
 
+// pluginFile is the file of a plugin.
+func pluginFile(plugin string) string { return filepath.Join(plugin, plugin+".wasm") }
+
 // runToEnd runs a plugin that ends by itself, before it loads anything.
-func runToEnd(t *testing.T, plugin string, args ...string) (code int, stdout, stderr string) {
+func runToEnd(t *testing.T, engine, file string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, talk bytes.Buffer
 	code, err := node.Run(t.Context(), node.RunOptions{
-		File: filepath.Join(plugin, plugin+".wasm"), Args: args, CacheDir: cache, Timeout: patience, Stdout: &out, Stderr: &talk,
+		File: file, Engine: engine, Args: args, CacheDir: cache, Timeout: patience, Stdout: &out, Stderr: &talk,
 	})
 	if err != nil {
 		t.Error(err)
