@@ -39,6 +39,7 @@ var kinds = []struct {
 	{bpf.ErrBusy, abi.BUSY},
 	{bpf.ErrSize, abi.INVAL},
 	{bpf.ErrType, abi.INVAL},
+	{bpf.ErrCursor, abi.INVAL},
 	{os.ErrClosed, abi.CANCELED},
 	{unix.ENODEV, abi.NODEV},
 	{os.ErrExist, abi.EXIST},

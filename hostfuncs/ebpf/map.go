@@ -77,6 +77,9 @@ func checkMapOptions(o *abi.MapOptions, name string) error {
 	if err := zero("map_options.reserved", o.Reserved); err != nil {
 		return err
 	}
+	if o.Type == 0 {
+		return fmt.Errorf("create map %s: %w: no type is given", name, session.ErrArgument)
+	}
 	if o.Flags&(flagVtypeBTFObj|flagToken) != 0 {
 		return fmt.Errorf("create map %s: %w: flags %#x ask for descriptors, which a guest does not have", name, session.ErrArgument, o.Flags)
 	}

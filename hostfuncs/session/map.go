@@ -62,6 +62,18 @@ func (s *Session) ObjectMap(o *Object, name string) (int32, error) {
 	return s.addMap(newMap(m, nil))
 }
 
+// Freeze makes the map read-only for user space. Freezing it again is no error.
+func (m *Map) Freeze() error {
+	err := m.Map.Freeze()
+	if err == nil {
+		return nil
+	}
+	if info, ierr := m.Info(); ierr == nil && info.Frozen {
+		return nil
+	}
+	return err
+}
+
 // Map finds a map.
 func (s *Session) Map(handle int32) (*Map, error) { return get[*Map](s, handle, "map") }
 

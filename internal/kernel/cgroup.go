@@ -41,7 +41,7 @@ func openRelativeCgroup(name string) (*os.File, error) {
 	f, err := root.OpenDir(name)
 	switch {
 	case errors.Is(err, os.ErrInvalid):
-		return nil, fmt.Errorf("cgroup %q leads out of the cgroup v2 hierarchy; give a path below its root without \"..\"", name)
+		return nil, notCgroup(fmt.Sprintf("cgroup %q leads out of the cgroup v2 hierarchy; give a path below its root without \"..\"", name))
 	case errors.Is(err, os.ErrNotExist):
 		return nil, fmt.Errorf("no such cgroup: %w; make it with mkdir, or give \".\" for the root", err)
 	case err != nil:
@@ -59,10 +59,16 @@ func openAbsoluteCgroup(name string) (*os.File, error) {
 		return nil, fmt.Errorf("open cgroup: %w", err)
 	}
 	if err := isFS(f, unix.CGROUP2_SUPER_MAGIC); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s is not a directory of cgroup v2; %s", name, cgroupHint()), f.Close())
+		return nil, errors.Join(notCgroup(name+" is not a directory of cgroup v2; "+cgroupHint()), f.Close())
 	}
 	return f, nil
 }
+
+// notCgroup is a name of something that is no cgroup. It matches [os.ErrNotExist].
+type notCgroup string
+
+func (e notCgroup) Error() string        { return string(e) }
+func (e notCgroup) Is(target error) bool { return target == os.ErrNotExist }
 
 func cgroupHint() string {
 	root, err := Cgroup2()

@@ -39,7 +39,7 @@ func mapFuncs() []Func {
 			Family: "map", Name: "map_update",
 			Doc:    "Sets the value of a key. Where the kernel takes the descriptor of a map, a program, a socket or a cgroup, the guest writes a handle, in the same place.",
 			Params: []Param{m, key, value, flags},
-			Errnos: cases("EXIST: With noexist: the key is there.", "NOENT: With exist: the key is not there.", "TOOBIG: The map is full, or the index is outside of an array.", size, closed, noHandle, "PERM: The map is frozen.", "BUSY: The element is in use."),
+			Errnos: cases("EXIST: With noexist: the key is there.", "NOENT: With exist: the key is not there.", "TOOBIG: The map is full, or the index is outside of an array.", size, closed, noHandle, "PERM: The map is frozen.", "BUSY: The element is in use.", "RANGE: There is no such CPU."),
 		},
 		{
 			Family: "map", Name: "map_delete",

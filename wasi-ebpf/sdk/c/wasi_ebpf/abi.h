@@ -961,6 +961,7 @@ extern ebpf_errno ebpf_map_lookup(ebpf_map map, const void *key, uint32_t key_le
  *   EBPF_EBADF     A handle in place of a descriptor is not open, or of the wrong kind.
  *   EBPF_EPERM     The map is frozen.
  *   EBPF_EBUSY     The element is in use.
+ *   EBPF_ERANGE    There is no such CPU.
  */
 EBPF_IMPORT(map_update)
 extern ebpf_errno ebpf_map_update(ebpf_map map, const void *key, uint32_t key_len,
