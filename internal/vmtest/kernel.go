@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Newest is the series of the newest kernel that Debian has.
@@ -59,6 +61,11 @@ type Store struct {
 // Open gives the kernels of these series, and the folder with the guests' programs and libraries. What is missing or older than two
 // weeks is downloaded; if that fails, an older one does.
 func (s *Store) Open(ctx context.Context, series []string) ([]*Kernel, string, error) {
+	unlock, err := s.lock()
+	if err != nil {
+		return nil, "", err
+	}
+	defer unlock()
 	var a *apt
 	fetch := func() (*apt, error) {
 		if a == nil {
@@ -81,6 +88,21 @@ func (s *Store) Open(ctx context.Context, series []string) ([]*Kernel, string, e
 	}
 	userland, err := s.userland(ctx, fetch)
 	return kernels, userland, err
+}
+
+// lock waits until no other process fills the store.
+func (s *Store) lock() (unlock func() error, err error) {
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(s.Dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
+	}
+	return f.Close, nil
 }
 
 func (s *Store) kernel(ctx context.Context, series string, fetch func() (*apt, error)) (*Kernel, error) {

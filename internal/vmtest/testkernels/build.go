@@ -17,6 +17,7 @@ import (
 
 // built are the static binaries to run.
 type built struct {
+	dir      string // where all is
 	init     string
 	tests    []testBinary
 	userland string
@@ -44,7 +45,7 @@ func build(ctx context.Context, dir string, packages []string) (*built, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &built{init: filepath.Join(dir, "init")}
+	b := &built{dir: dir, init: filepath.Join(dir, "init")}
 	for d := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p struct {
 			ImportPath, Dir           string

@@ -61,7 +61,8 @@ func (m *machine) runGuest(ctx context.Context) {
 }
 
 func (m *machine) boot(ctx context.Context) error {
-	log := filepath.Join(m.o.cache, "logs", m.report.Kernel)
+	log := filepath.Join(m.built.dir, m.report.Kernel)
+	defer m.keepLogs()
 	g := &vmtest.Guest{
 		Kernel: m.kernel, Init: m.built.init, Userland: m.built.userland, Files: m.built.files(),
 		Console: log + ".console", Limit: m.o.limit,
@@ -95,6 +96,19 @@ func (m *machine) boot(ctx context.Context) error {
 		os.Stdout.Write(tail(out.Bytes(), 4000))
 	}
 	return errors.Join(err, bad)
+}
+
+// keepLogs moves what was written to where people find it. Other runs do the same; the last one stays.
+func (m *machine) keepLogs() {
+	for _, name := range []string{m.report.Kernel + ".log", m.report.Kernel + ".console"} {
+		b, err := os.ReadFile(filepath.Join(m.built.dir, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(m.o.cache, "logs", name), b, 0o644)
+		}
+		if err != nil {
+			m.say("the log is lost: %v", err)
+		}
+	}
 }
 
 func tail(b []byte, n int) []byte { return b[max(0, len(b)-n):] }
