@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -62,7 +63,11 @@ func (m *Map) takeEach(cursor, keys, values []byte, room int, flags uint64) (n i
 	}
 	for missed := 0; n < room; {
 		key, value := keys[n*m.keySize:(n+1)*m.keySize], values[n*m.valueSize:(n+1)*m.valueSize]
-		if err = m.NextKeyInto(last, key); err != nil {
+		err = m.NextKeyInto(last, key)
+		if errors.Is(err, unix.ENOENT) && last != nil && m.typ == ebpf.LPMTrie { // Linux 5.10 finds the end behind a key that is gone
+			err = m.NextKeyInto(nil, key)
+		}
+		if err != nil {
 			break
 		}
 		err = m.take(key, value, flags)

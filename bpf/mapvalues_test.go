@@ -139,6 +139,10 @@ func TestXSKMapsTakeSocketsOfAFXDP(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unix.Close(fd)
+	// Linux 7.3 takes no socket that could not receive.
+	if err := unix.SetsockoptInt(fd, unix.SOL_XDP, unix.XDP_RX_RING, 64); err != nil {
+		t.Fatal(err)
+	}
 	if err := m.PutSocket(keyOne, fd, 0); err != nil {
 		t.Error(err)
 	}

@@ -15,7 +15,11 @@ import (
 func TestProbeIsQuickAndAnswersEverything(t *testing.T) {
 	start := time.Now()
 	r := Probe(t.Context())
-	if d := time.Since(start); d > 10*time.Second { // 0.7 s on an idle machine
+	most := 10 * time.Second // 0.7 s on an idle machine
+	if testing.Short() {     // an emulated one
+		most = time.Minute
+	}
+	if d := time.Since(start); d > most {
 		t.Errorf("took %s", d)
 	}
 	var ids []string

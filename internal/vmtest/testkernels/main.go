@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,10 +21,10 @@ import (
 )
 
 type options struct {
-	kernels, packages, run, mirror, cache, results, table string
-	parallel                                              int
-	limit                                                 time.Duration
-	refresh, verbose                                      bool
+	kernels, packages, run, mirror, cache, results, table, from string
+	parallel                                                    int
+	limit                                                       time.Duration
+	refresh, verbose                                            bool
 }
 
 func main() {
@@ -38,6 +39,7 @@ func main() {
 	flag.StringVar(&o.cache, "cache", "", "folder for kernels (default: bowline-kernels in the user's cache)")
 	flag.StringVar(&o.results, "json", "", "write the results to this file")
 	flag.StringVar(&o.table, "table", "", "write the table of program and map types to this file")
+	flag.StringVar(&o.from, "from", "", "run nothing, but take the results of these files; a later one counts for its kernels")
 	flag.IntVar(&o.parallel, "parallel", 2, "machines at a time")
 	flag.DurationVar(&o.limit, "limit", 9*time.Minute, "time limit of one machine")
 	flag.BoolVar(&o.refresh, "refresh", false, "ask the archive for newer kernels")
@@ -54,6 +56,13 @@ func main() {
 var errFailed = errors.New("tests failed")
 
 func testKernels(ctx context.Context, o *options) error {
+	if o.from != "" {
+		reports, err := readReports(strings.Fields(o.from))
+		if err != nil {
+			return err
+		}
+		return publish(o, reports)
+	}
 	began := time.Now()
 	if o.cache == "" {
 		dir, err := os.UserCacheDir()
@@ -75,8 +84,13 @@ func testKernels(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	printSummary(os.Stdout, reports)
 	fmt.Printf("\nall in %s\n", time.Since(began).Round(time.Second))
+	return publish(o, reports)
+}
+
+// publish shows the results and writes what was asked for.
+func publish(o *options, reports []*report) error {
+	printSummary(os.Stdout, reports)
 	if o.results != "" {
 		text, err := json.MarshalIndent(reports, "", "\t")
 		if err != nil {
@@ -86,15 +100,36 @@ func testKernels(ctx context.Context, o *options) error {
 			return err
 		}
 	}
-	for _, r := range reports {
-		if r.failed() {
-			return errFailed
+	if o.table != "" {
+		if err := os.WriteFile(o.table, []byte(table(reports)), 0o644); err != nil {
+			return err
 		}
 	}
-	if o.table != "" {
-		return os.WriteFile(o.table, []byte(table(reports)), 0o644)
+	if slices.ContainsFunc(reports, (*report).failed) {
+		return errFailed
 	}
 	return nil
+}
+
+func readReports(files []string) (reports []*report, err error) {
+	for _, name := range files {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		var more []*report
+		if err := json.Unmarshal(b, &more); err != nil {
+			return nil, fmt.Errorf("read %s: %w", name, err)
+		}
+		for _, r := range more {
+			if i := slices.IndexFunc(reports, func(old *report) bool { return old.Kernel == r.Kernel }); i >= 0 {
+				reports[i] = r
+			} else {
+				reports = append(reports, r)
+			}
+		}
+	}
+	return reports, nil
 }
 
 // runAll runs the tests on each kernel, a few at a time; the kernel of this machine first and alone.

@@ -30,14 +30,14 @@ func table(reports []*report) string {
 	var b strings.Builder
 	b.WriteString("# Kernels\n\nWritten by `make kernel-table`; do not edit. Each type of BPF program and map that cilium/ebpf 0.22 knows, the tests " +
 		"that use it\non a real kernel, and the kernels on which they passed. Where a test was skipped, the kernel lacks the type.\n\n")
-	b.WriteString("| kernel | release | tests passed | skipped |\n|---|---|---|---|\n")
+	b.WriteString("| kernel | release | tests passed | skipped | failed |\n|---|---|---|---|---|\n")
 	for _, r := range reports {
-		var passed, skipped int
+		var passed, skipped, failed int
 		for _, p := range r.Tests {
-			a, s, _ := p.count()
-			passed, skipped = passed+a, skipped+s
+			a, s, f := p.count()
+			passed, skipped, failed = passed+a, skipped+s, failed+f
 		}
-		fmt.Fprintf(&b, "| %s | %s | %d | %d |\n", r.Kernel, r.Release, passed, skipped)
+		fmt.Fprintf(&b, "| %s | %s | %d | %d | %d |\n", r.Kernel, r.Release, passed, skipped, failed)
 	}
 	section(&b, reports, "program", "prog", types(ebpf.SocketFilter))
 	section(&b, reports, "map", "map", types(ebpf.Hash))
