@@ -272,7 +272,8 @@ func (g *Grant) checkPath(h *head) error {
 	if h.shape == netnsShape && g.target == "." {
 		return nil
 	}
-	if strings.IndexByte("*?", g.target[0]) >= 0 && h.shape != binaryShape && h.shape != usdtShape {
+	bare := (h.shape == binaryShape || h.shape == usdtShape) && (strings.HasPrefix(g.target, "**") || !strings.Contains(g.target, "/"))
+	if strings.IndexByte("*?", g.target[0]) >= 0 && !bare {
 		return fmt.Errorf("a path begins with a slash: %q", "/"+g.target)
 	}
 	if !cleanPath(g.target) {
