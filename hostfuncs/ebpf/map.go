@@ -1,9 +1,11 @@
 package ebpf
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/bowline-edge/bowline/bpf"
 	"github.com/bowline-edge/bowline/hostfuncs/session"
@@ -64,6 +66,10 @@ func (i *instance) mapCreate(c *call) error {
 	}
 	h, err := i.s.CreateMap(opts)
 	i.env.Note("create map "+name, err)
+	var kernels unix.Errno
+	if Errno(err) == abi.IO && !errors.As(err, &kernels) { // the sizes are refused before the kernel sees them
+		err = &fault{abi.INVAL, err.Error()}
+	}
 	return putHandle(out, h, err)
 }
 

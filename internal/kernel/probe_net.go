@@ -19,20 +19,36 @@ type netProbe struct {
 	nfLink, lookup, dissector, device       error
 }
 
-// probeNetwork tries the network hooks on devices that nobody else sees. The namespace is that of a thread which ends
-// here, and the kernel removes it with the thread.
+// probeNetwork tries the network hooks on devices that nobody else sees. The namespace goes when its thread leaves it.
 func probeNetwork() *netProbe {
 	n := &netProbe{}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // never unlocked: the runtime ends the thread with the goroutine
-		if n.unshared = unix.Unshare(unix.CLONE_NEWNET); n.unshared == nil {
-			n.run()
-		}
+		n.inNamespace()
 	}()
 	<-done
 	return n
+}
+
+// inNamespace runs the probes on a thread in a namespace of its own. The thread goes back afterwards: ending it with the goroutine is
+// not enough, because the first thread of a process never ends, and would keep the namespace.
+func (n *netProbe) inNamespace() {
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		n.unshared = err
+		runtime.UnlockOSThread()
+		return
+	}
+	defer home.Close()
+	if n.unshared = unix.Unshare(unix.CLONE_NEWNET); n.unshared == nil {
+		n.run()
+		if unix.Setns(int(home.Fd()), unix.CLONE_NEWNET) != nil {
+			return // the thread stays locked, and is not used again
+		}
+	}
+	runtime.UnlockOSThread()
 }
 
 func (n *netProbe) run() {
