@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/bowline-edge/bowline/internal/kerneltest"
 )
 
 // spin uses the CPU until the program ran or the time is over.
@@ -26,6 +28,7 @@ func TestPerfEventSamples(t *testing.T) {
 	for _, target := range []Target{{}, {PID: os.Getpid(), Frequency: 999}} {
 		o, p := loadHook(t, "trace", "sample")
 		l := mustAttach(t, p, target)
+		kerneltest.CoversProgram(t, p.Type())
 		spin(t, o, 5*time.Second)()
 		if hits(t, o) == 0 {
 			t.Errorf("%s: no sample in 5 s", l)

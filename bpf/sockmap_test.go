@@ -114,6 +114,7 @@ func TestSockmapProgramsRun(t *testing.T) {
 
 func TestSockmapIsFoundWithoutAName(t *testing.T) {
 	_, p := loadHook(t, "sockmap", "parser")
+	kerneltest.CoversProgram(t, p.Type())
 	l := mustAttach(t, p, Target{})
 	if l.Target() != "socks" {
 		t.Errorf("got map %q, want socks", l.Target())

@@ -42,7 +42,7 @@ func CgroupPath(id uint64) (string, error) {
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EOPNOTSUPP) {
 		found, err = root.cgroupByWalk(id)
 	}
-	if errors.Is(err, unix.ESTALE) {
+	if errors.Is(err, unix.ESTALE) || errors.Is(err, unix.ENOTDIR) { // the number of nothing, or of a file in a cgroup
 		err = os.ErrNotExist
 	}
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 )
 
 func TestClocksRun(t *testing.T) {
@@ -75,6 +76,14 @@ func TestCgroupNumbersLeadBack(t *testing.T) {
 	}
 	got, err := CgroupPath(id)
 	walked, walkErr := root.cgroupByWalk(id)
+	// A file in a cgroup has a number of the same kind.
+	var file unix.Stat_t
+	if err := unix.Stat(dir+"/cgroup.procs", &file); err != nil {
+		t.Error(err)
+	}
+	if got, err := CgroupPath(file.Ino); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the number of a file: got %q, %v", got, err)
+	}
 	if err := os.Remove(dir); err != nil {
 		t.Error(err)
 	}

@@ -65,7 +65,7 @@ func (m *machine) boot(ctx context.Context) error {
 	defer m.keepLogs()
 	g := &vmtest.Guest{
 		Kernel: m.kernel, Init: m.built.init, Userland: m.built.userland, Files: m.built.files(),
-		Console: log + ".console", Limit: m.o.limit,
+		Console: log + ".console", BootLimit: m.o.boot, Limit: m.o.limit,
 	}
 	for _, t := range m.built.tests {
 		g.Programs = append(g.Programs, vmtest.Program{

@@ -23,7 +23,7 @@ import (
 type options struct {
 	kernels, packages, run, mirror, cache, results, table, from string
 	parallel                                                    int
-	limit                                                       time.Duration
+	limit, boot                                                 time.Duration
 	refresh, verbose                                            bool
 }
 
@@ -42,6 +42,7 @@ func main() {
 	flag.StringVar(&o.from, "from", "", "run nothing, but take the results of these files; a later one counts for its kernels")
 	flag.IntVar(&o.parallel, "parallel", 2, "machines at a time")
 	flag.DurationVar(&o.limit, "limit", 9*time.Minute, "time limit of one machine")
+	flag.DurationVar(&o.boot, "boot", time.Minute, "time limit of a boot; a busy host needs more")
 	flag.BoolVar(&o.refresh, "refresh", false, "ask the archive for newer kernels")
 	flag.BoolVar(&o.verbose, "v", false, "show all output")
 	flag.Parse()
