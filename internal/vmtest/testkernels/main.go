@@ -39,7 +39,7 @@ func main() {
 	flag.StringVar(&o.cache, "cache", "", "folder for kernels (default: bowline-kernels in the user's cache)")
 	flag.StringVar(&o.results, "json", "", "write the results to this file")
 	flag.StringVar(&o.table, "table", "", "write the table of program and map types to this file")
-	flag.StringVar(&o.from, "from", "", "run nothing, but take the results of these files; a later one counts for its kernels")
+	flag.StringVar(&o.from, "from", "", "run nothing, but take the results of these files; a later result of a test counts")
 	flag.IntVar(&o.parallel, "parallel", 2, "machines at a time")
 	flag.DurationVar(&o.limit, "limit", 9*time.Minute, "time limit of one machine")
 	flag.DurationVar(&o.boot, "boot", time.Minute, "time limit of a boot; a busy host needs more")
@@ -123,7 +123,10 @@ func readReports(files []string) (reports []*report, err error) {
 			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
 		for _, r := range more {
-			if i := slices.IndexFunc(reports, func(old *report) bool { return old.Kernel == r.Kernel }); i >= 0 {
+			i := slices.IndexFunc(reports, func(old *report) bool { return old.Kernel == r.Kernel })
+			if i >= 0 && reports[i].Release == r.Release {
+				reports[i].merge(r)
+			} else if i >= 0 {
 				reports[i] = r
 			} else {
 				reports = append(reports, r)

@@ -147,3 +147,27 @@ func (r *result) text(all bool) string {
 func (r *report) failed() bool {
 	return r.Error != "" || slices.ContainsFunc(r.Tests, func(t *result) bool { return t.Status != 0 })
 }
+
+// merge takes over the results of a later run on the same kernel, test by test.
+func (r *report) merge(later *report) {
+	r.Error = later.Error
+	for _, more := range later.Tests {
+		i := slices.IndexFunc(r.Tests, func(p *result) bool { return p.Package == more.Package })
+		if i < 0 {
+			r.Tests = append(r.Tests, more)
+			continue
+		}
+		p := r.Tests[i]
+		for _, t := range more.Tests {
+			if j := slices.IndexFunc(p.Tests, func(old *test) bool { return old.Name == t.Name }); j >= 0 {
+				p.Tests[j] = t
+			} else {
+				p.Tests = append(p.Tests, t)
+			}
+		}
+		p.Status = more.Status
+		if _, _, failed := p.count(); failed > 0 {
+			p.Status = 1
+		}
+	}
+}

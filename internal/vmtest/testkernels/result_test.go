@@ -67,3 +67,25 @@ func TestTableSaysWhichTestPassedWhere(t *testing.T) {
 		}
 	}
 }
+
+func TestALaterResultCounts(t *testing.T) {
+	of := func(outcome string, names ...string) *report {
+		p := &result{Package: "p", Status: 1}
+		for _, n := range names {
+			p.Tests = append(p.Tests, &test{Name: n, Result: outcome})
+		}
+		return &report{Tests: []*result{p}}
+	}
+	r, later := of("fail", "TestA", "TestB"), of("pass", "TestB", "TestC")
+	later.Tests[0].Status = 0
+	r.merge(later)
+	if p, _, f := r.Tests[0].count(); p != 2 || f != 1 || r.Tests[0].Status == 0 {
+		t.Errorf("got %d passed, %d failed, status %d", p, f, r.Tests[0].Status)
+	}
+	again := of("pass", "TestA")
+	again.Tests[0].Status = 0
+	r.merge(again)
+	if p, _, f := r.Tests[0].count(); p != 3 || f != 0 || r.failed() {
+		t.Errorf("got %d passed, %d failed", p, f)
+	}
+}
