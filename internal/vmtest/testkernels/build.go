@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -112,11 +113,20 @@ func (b *built) files() map[string]string {
 				}
 			}
 		}
-		if data := filepath.Join(t.dir, "testdata"); exists(data) {
-			files[path.Join(t.guestDir(), "testdata")] = data
-		}
+		// Some tests use another package's files.
+		root := strings.TrimSuffix(t.dir, t.rel)
+		_ = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil || !d.IsDir():
+				return nil // what is missing is missed by a test
+			case d.Name() == "testdata":
+				files[path.Join("/src", strings.TrimPrefix(p, root))] = p
+				return fs.SkipDir
+			case p != root && strings.HasPrefix(d.Name(), "."):
+				return fs.SkipDir
+			}
+			return nil
+		})
 	}
 	return files
 }
-
-func exists(file string) bool { _, err := os.Stat(file); return err == nil }
