@@ -2,6 +2,7 @@ package bpf
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // resolveBinary finds a program or library: a path as it is, a bare name where the system keeps such files. With a process, the
@@ -20,7 +23,9 @@ func resolveBinary(name string, pid int) (string, error) {
 	root := ""
 	if pid != 0 {
 		root = filepath.Join("/proc", strconv.Itoa(pid), "root")
-		if _, err := os.Stat(root); err != nil {
+		if _, err := os.Stat(root); errors.Is(err, os.ErrNotExist) {
+			return "", badTarget("no process %d: %w", pid, unix.ESRCH)
+		} else if err != nil {
 			return "", badTarget("no process %d: %w", pid, err)
 		}
 	}

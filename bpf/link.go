@@ -29,6 +29,7 @@ type Link struct {
 	// mu guards the fields that follow.
 	mu     sync.Mutex
 	closed bool
+	off    bool // Detach has taken the program off
 }
 
 // Program is the attached program. It is nil for a link that was opened from a pin: who attached it has the program.
@@ -61,6 +62,13 @@ func (l *Link) Mode() string { return l.mode }
 
 // Note says why a lesser mode was taken ("native refused: ..."). It is empty where there is nothing to say.
 func (l *Link) Note() string { return l.note }
+
+// Detached reports whether [Link.Detach] has taken the program off its hook.
+func (l *Link) Detached() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.off
+}
 
 // String describes the link: "xdp count on eth0 (native)".
 func (l *Link) String() string {

@@ -105,6 +105,7 @@ func (l *Link) Detach() error {
 		if err := l.release(); err != nil {
 			return fmt.Errorf("detach %s: %w", l, err)
 		}
+		l.off = true
 		return nil
 	}
 	var errs []error
@@ -123,6 +124,7 @@ func (l *Link) Detach() error {
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("detach %s: %w", l, err)
 	}
+	l.off = true
 	return nil
 }
 

@@ -206,6 +206,9 @@ func (i *instance) linkInfo(c *call) error {
 	if !c.ok() {
 		return nil
 	}
+	if l.Detached() {
+		return &fault{abi.CANCELED, fmt.Sprintf("info of %s: it was detached", l)}
+	}
 	info, err := l.Info()
 	if err != nil {
 		return err
