@@ -42,9 +42,21 @@ func self(t *testing.T) map[string]string {
 	}
 }
 
-// setupProfile samples a process that does nothing but system calls.
+// setupProfile samples a program that does nothing but system calls, in its function "work".
 func setupProfile(t *testing.T) row {
-	c := exec.Command("cat", "/dev/zero") // its output goes to /dev/null
+	code := []byte{
+		0xb8, 39, 0, 0, 0, // mov eax, 39: getpid
+		0x0f, 0x05, // syscall
+		0xeb, 0xf7, // jmp to the first
+	}
+	names := []byte("\x00work\x00")
+	var symbols bytes.Buffer
+	encode(t, &symbols, elf.Sym64{}, elf.Sym64{
+		Name: 1, Info: elf.ST_INFO(elf.STB_GLOBAL, elf.STT_FUNC), Shndx: uint16(elf.SHN_ABS), Value: programStart, Size: uint64(len(code)),
+	})
+	c := exec.Command(program(t, "worker", code,
+		section{elf.Section64{Type: uint32(elf.SHT_SYMTAB), Link: 2, Info: 1, Entsize: 24}, symbols.Bytes()},
+		section{elf.Section64{Type: uint32(elf.SHT_STRTAB)}, names}))
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -68,10 +80,6 @@ func setupUSDT(t *testing.T) row {
 // probes writes a program with two static probes, test:begin and test:end, each of which is an instruction that does nothing.
 func probes(t *testing.T) string {
 	t.Helper()
-	if runtime.GOARCH != "amd64" {
-		t.Skip("the program is for amd64")
-	}
-	const base, start, noteAt, namesAt, size = 0x400000, 0x200, 0x300, 0x400, 0x1000
 	code := []byte{
 		0x90,       // test:begin
 		0x90,       // test:end
@@ -79,33 +87,65 @@ func probes(t *testing.T) string {
 		0xb8, 60, 0, 0, 0, // mov eax, 60: exit
 		0x0f, 0x05, // syscall
 	}
-	note := slices.Concat(probeNote(base+start, "begin"), probeNote(base+start+1, "end"))
-	names := "\x00.note.stapsdt\x00.shstrtab\x00"
-	var b bytes.Buffer
-	for _, v := range []any{
-		elf.Header64{
-			Ident: [16]byte{0x7f, 'E', 'L', 'F', 2, 1, 1}, Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: 1,
-			Entry: base + start, Phoff: 64, Shoff: 64 + 56, Ehsize: 64, Phentsize: 56, Phnum: 1, Shentsize: 64, Shnum: 3, Shstrndx: 2,
-		},
-		elf.Prog64{Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: base, Filesz: size, Memsz: size, Align: size},
-		elf.Section64{},
-		elf.Section64{Name: 1, Type: uint32(elf.SHT_NOTE), Off: noteAt, Size: uint64(len(note))},
-		elf.Section64{Name: 15, Type: uint32(elf.SHT_STRTAB), Off: namesAt, Size: uint64(len(names))},
-	} {
-		if err := binary.Write(&b, binary.LittleEndian, v); err != nil {
-			t.Fatal(err)
-		}
+	note := slices.Concat(probeNote(programStart, "begin"), probeNote(programStart+1, "end"))
+	names := "\x00.note.stapsdt\x00"
+	return program(t, "probes", code,
+		section{elf.Section64{Name: 1, Type: uint32(elf.SHT_NOTE)}, note},
+		section{elf.Section64{Type: uint32(elf.SHT_STRTAB)}, []byte(names)})
+}
+
+// section is a section of a program.
+type section struct {
+	head elf.Section64
+	data []byte
+}
+
+// programStart is the address of the first instruction of a program.
+const programStart = 0x400000 + programHead
+
+const programHead = 0x200
+
+// program writes a program for amd64 with two sections, the second of which has the sections' names.
+func program(t *testing.T, name string, code []byte, sections ...section) string {
+	t.Helper()
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the program is for amd64")
 	}
+	const size = 0x1000
+	var b bytes.Buffer
+	encode(t, &b, elf.Header64{
+		Ident: [16]byte{0x7f, 'E', 'L', 'F', 2, 1, 1}, Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: 1,
+		Entry: programStart, Phoff: 64, Shoff: 64 + 56, Ehsize: 64, Phentsize: 56, Phnum: 1, Shentsize: 64, Shnum: 3, Shstrndx: 2,
+	}, elf.Prog64{
+		Type: uint32(elf.PT_LOAD), Flags: uint32(elf.PF_R | elf.PF_X), Vaddr: programStart - programHead, Filesz: size, Memsz: size, Align: size,
+	}, elf.Section64{})
 	file := make([]byte, size)
+	copy(file[programHead:], code)
+	for i, at := range []uint64{0x400, 0x800} {
+		s := sections[i]
+		s.head.Off, s.head.Size = at, uint64(len(s.data))
+		copy(file[at:], s.data)
+		encode(t, &b, s.head)
+	}
+	if b.Len() > programHead {
+		t.Fatalf("the heads take %d bytes, and there are %d", b.Len(), programHead)
+	}
 	copy(file, b.Bytes())
-	copy(file[start:], code)
-	copy(file[noteAt:], note)
-	copy(file[namesAt:], names)
-	path := filepath.Join(t.TempDir(), "probes")
+	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, file, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// encode writes structures.
+func encode(t *testing.T, b *bytes.Buffer, values ...any) {
+	t.Helper()
+	for _, v := range values {
+		if err := binary.Write(b, binary.LittleEndian, v); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // probeNote is the note that says where a probe of provider test is, as <sys/sdt.h> writes it: without a counter of its users.

@@ -52,6 +52,7 @@ var gates = []gate{
 	{words: []string{"sk_skb", "sk_msg", "sockmap"}, major: 5, minor: 10, config: []string{"CONFIG_BPF_STREAM_PARSER"}},
 	{words: []string{"xdp.frags"}, major: 5, minor: 18},
 	{words: []string{"xdp"}, major: 5, minor: 9},
+	{words: []string{"iterators over the tasks of one process"}, major: 6, minor: 1},
 	{words: []string{"iter"}, major: 5, minor: 8, config: []string{"CONFIG_DEBUG_INFO_BTF"}},
 	{words: []string{"btf"}, major: 5, minor: 4, config: []string{"CONFIG_DEBUG_INFO_BTF"}},
 	{words: []string{"ringbuf", "ring buffer"}, major: 5, minor: 8},
