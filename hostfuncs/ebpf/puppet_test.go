@@ -185,6 +185,9 @@ func (p *puppet) values(args []any) []uint64 {
 func (p *puppet) ok(name string, args ...any) {
 	p.t.Helper()
 	if no := p.call(name, args...); no != abi.SUCCESS {
+		if no == abi.NOTSUP {
+			kerneltest.SkipIfUnsupported(p.t, p.inst.last)
+		}
 		p.t.Fatalf("%s: %s: %s", name, no, p.lastError())
 	}
 }
