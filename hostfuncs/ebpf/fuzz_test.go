@@ -136,8 +136,10 @@ func (w *world) run(t *testing.T, script []byte) {
 		g.end(t)
 	}
 	w.unpin(t, guests[:])
-	if after := descriptors(t); !slices.Equal(before, after) {
-		t.Fatalf("descriptors before: %v\nand after: %v", before, after)
+	for _, d := range descriptors(t) {
+		if !slices.Contains(before, d) {
+			t.Fatalf("descriptor %s was left", d)
+		}
 	}
 	if crc32.ChecksumIEEE(script)%4 == 0 { // waiting for the kernel takes most of the time
 		w.gone(t)
@@ -159,13 +161,13 @@ func (g *guest) end(t *testing.T) {
 	}
 }
 
-// descriptors are what this process has open, but for what the Go runtime has.
+// descriptors are what this process has open, but for what the Go runtime has, and the C library for a moment in a new thread.
 func descriptors(t testing.TB) (list []string) {
 	entries, err := os.ReadDir("/proc/self/fd")
 	must(t, err)
 	for _, e := range entries {
 		to, err := os.Readlink("/proc/self/fd/" + e.Name())
-		if err == nil && !strings.HasPrefix(to, "/proc/") && to != "anon_inode:[eventfd]" && to != "anon_inode:[eventpoll]" {
+		if err == nil && !strings.HasPrefix(to, "/proc/") && !strings.HasPrefix(to, "/sys/devices/system/cpu/") && to != "anon_inode:[eventfd]" && to != "anon_inode:[eventpoll]" {
 			list = append(list, e.Name()+" "+to)
 		}
 	}
