@@ -101,3 +101,28 @@ func TestNamesOfAMapAreLimited(t *testing.T) {
 		p.ok("share", p.newMap(ebpf.Array, 4, 8, 1), fmt.Sprintf("limited-%d-x", os.Getpid()))
 	})
 }
+
+// Objects that are only opened, and logs, take memory of the host.
+func TestObjectsAndLogsAreCharged(t *testing.T) {
+	elf := file(t, variables)
+	withOptions(t, session.Options{HostMemory: 3 * uint64(len(elf))}, func(t *testing.T, p *puppet) {
+		out := ptr(p.room(4).ptr)
+		var open []int32
+		for range 2 {
+			open = append(open, p.handle("object_open", elf))
+		}
+		p.want(abi.NOMEM, "object_open", elf, out)
+		for _, o := range open {
+			p.ok("close", o)
+		}
+		code := insns(t, asm.Mov.Imm(asm.R0, 1), asm.Return())
+		o := abi.ProgramOptions{Section: p.text("xdp"), License: p.text("GPL"), Insns: abi.Span{Ptr: p.put(code), Len: uint32(len(code))}, Flags: abi.LoadLog}
+		var no abi.Errno
+		for no == abi.SUCCESS && p.inst.s.Open() < 1000 {
+			no = p.call("program_load", encode(t, &o), out)
+		}
+		if no != abi.NOMEM {
+			t.Errorf("%d programs with their logs were loaded, the next: %s", p.inst.s.Open(), no)
+		}
+	})
+}

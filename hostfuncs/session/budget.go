@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
 
 	"github.com/bowline-edge/bowline/bpf"
 )
@@ -92,6 +93,18 @@ func (s *Session) reap() {
 	}
 	s.closed = still
 }
+
+// chargeHost takes memory of this process from the budget.
+func (s *Session) chargeHost(bytes uint64) error {
+	if left := s.opts.HostMemory - s.host; bytes > left {
+		return fmt.Errorf("%w: it takes %d KiB of the host's memory, and %d KiB are left; close some", errHostMemory, bytes>>10, left>>10)
+	}
+	s.host += bytes
+	return nil
+}
+
+// errHostMemory is the end of [Options].HostMemory.
+var errHostMemory = fmt.Errorf("out of memory for objects and logs: %w", unix.ENOMEM)
 
 // defaultPerfBytes is what package bpf takes for each CPU.
 const defaultPerfBytes = 256 << 10

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math"
 
@@ -14,6 +15,7 @@ type Object struct {
 	replace map[string]*bpf.Map
 	loaded  *bpf.Object // nil before the load
 	charged uint64      // of the session's memory
+	host    uint64      // of the host's memory
 	share   *sharedObject
 }
 
@@ -23,11 +25,20 @@ func (s *Session) OpenObject(elf []byte) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	o := &Object{spec: spec, replace: map[string]*bpf.Map{}}
+	o := &Object{spec: spec, replace: map[string]*bpf.Map{}, host: uint64(len(elf))}
+	for _, m := range spec.Maps() {
+		if m.Internal { // variables, which need not be in the file
+			o.host += uint64(m.ValueSize)
+		}
+	}
+	if err := s.chargeHost(o.host); err != nil {
+		return 0, fmt.Errorf("open BPF object: %w", err)
+	}
 	return s.add(o, func() error { return s.closeObject(o) })
 }
 
 func (s *Session) closeObject(o *Object) error {
+	s.host -= o.host
 	if o.loaded == nil {
 		return nil
 	}
@@ -73,6 +84,14 @@ func (s *Session) Load(o *Object, opts bpf.LoadOptions) error {
 	if err != nil {
 		return err
 	}
+	var logs uint64
+	for _, p := range loaded.Programs() {
+		logs += uint64(len(p.VerifierLog()))
+	}
+	if err := s.chargeHost(logs); err != nil {
+		return errors.Join(fmt.Errorf("keep the verifier's log: %w", err), loaded.Close())
+	}
+	o.host += logs
 	o.loaded, o.charged = loaded, loaded.MapMemory()
 	s.memory -= o.charged
 	return nil

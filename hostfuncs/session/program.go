@@ -1,6 +1,9 @@
 package session
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/bowline-edge/bowline/bpf"
 )
 
@@ -36,7 +39,14 @@ func (s *Session) LoadProgram(o bpf.ProgramOptions) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	return s.add(p, p.Close)
+	logs := uint64(len(p.VerifierLog()))
+	if err := s.chargeHost(logs); err != nil {
+		return 0, errors.Join(fmt.Errorf("keep the verifier's log of %s: %w", p.Name(), err), p.Close())
+	}
+	return s.add(p, func() error {
+		s.host -= logs
+		return p.Close()
+	})
 }
 
 // EnableStats lets the kernel measure all programs while the handle is open.

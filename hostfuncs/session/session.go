@@ -40,6 +40,8 @@ var (
 const (
 	// DefaultMapMemory suits a box with 1 GB: an eighth of it.
 	DefaultMapMemory = 128 << 20
+	// DefaultHostMemory has room for objects with the largest data that one may have.
+	DefaultHostMemory = 256 << 20
 	// DefaultHandles leaves room for other plugins in a process that may open 4096 files or more.
 	DefaultHandles = 1024
 	// DefaultPinPath is our folder in the BPF file system.
@@ -50,6 +52,9 @@ const (
 type Options struct {
 	// MapMemory is how many bytes of kernel memory the maps may take at a time. Zero means DefaultMapMemory.
 	MapMemory uint64
+	// HostMemory is how many bytes of this process's memory BPF objects and logs of the verifier may take at a time. Zero means
+	// DefaultHostMemory.
+	HostMemory uint64
 	// Handles is how many handles may be open at a time. Zero means DefaultHandles.
 	Handles int
 	// Names are local names: a plugin attaches to "uplink", and the box says that this is eth1. They stand for interfaces,
@@ -65,6 +70,7 @@ type Options struct {
 type Session struct {
 	opts    Options
 	memory  uint64 // what is left of MapMemory
+	host    uint64 // what is used of HostMemory
 	kept    bool   // maps may outlive their handles
 	closed  []closedMap
 	shares  int
@@ -82,6 +88,7 @@ type entry struct {
 // New makes a session. It opens nothing yet.
 func New(opts Options) *Session {
 	opts.MapMemory = cmp.Or(opts.MapMemory, DefaultMapMemory)
+	opts.HostMemory = cmp.Or(opts.HostMemory, DefaultHostMemory)
 	opts.Handles = min(cmp.Or(opts.Handles, DefaultHandles), hostfuncs.MaxHandles)
 	opts.PinPath = cmp.Or(opts.PinPath, DefaultPinPath)
 	return &Session{opts: opts, memory: opts.MapMemory}
