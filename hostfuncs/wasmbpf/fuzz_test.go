@@ -5,6 +5,9 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/bowline-edge/bowline/hostfuncs/session"
@@ -15,7 +18,7 @@ import (
 // FuzzCalls lets a guest call the host functions in any order, with any numbers,
 // also from inside its callback. Whatever it does, a call ends with a result or
 // with the guest's own trap, and the guest's memory outside of the buffers that it
-// named stays as it was.
+// named stays as it was. When the guest has ended, no descriptor is left.
 func FuzzCalls(f *testing.F) {
 	kerneltest.RequireRoot(f)
 	f.Add([]byte{opLoad, 0, opMap, 0, 0, opPoll, 0, 0, 1, 0, opClose, 0})
@@ -27,7 +30,15 @@ func FuzzCalls(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := newPuppet(t, eng, "puppet", session.Options{})
+		before := descriptors(t)
+		t.Cleanup(func() { // the last of the cleanups
+			for _, d := range descriptors(t) {
+				if !slices.Contains(before, d) {
+					t.Errorf("descriptor %s was left", d)
+				}
+			}
+		})
+		p := newPuppet(t, eng, "puppet", session.Options{MapMemory: 8 << 20, Handles: 64})
 		t.Cleanup(func() { closeAll(t, eng.Close) })
 		s := &calls{p: p, b: script}
 		p.record = s.record
@@ -46,6 +57,22 @@ func FuzzCalls(f *testing.F) {
 			t.Error("a host function wrote where the guest did not say")
 		}
 	})
+}
+
+// descriptors are what this process has open, but for what the Go runtime has, and the C library for a moment in a new thread.
+func descriptors(t testing.TB) (list []string) {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		to, err := os.Readlink("/proc/self/fd/" + e.Name())
+		own := strings.HasPrefix(to, "/proc/") || strings.HasPrefix(to, "/sys/devices/system/cpu/") || to == "anon_inode:[eventfd]" || to == "anon_inode:[eventpoll]"
+		if err == nil && !own {
+			list = append(list, e.Name()+" "+to)
+		}
+	}
+	return list
 }
 
 // Memory that no call of the script names.
@@ -118,7 +145,13 @@ func (s *calls) step(ctx context.Context) error {
 	if p.next > 256<<10 {
 		p.next = 4096 // strings of earlier steps are not needed any more
 	}
-	call := func(name string, args ...uint64) (int64, error) { return p.try(ctx, name, args...) }
+	call := func(name string, args ...uint64) (int64, error) {
+		result, err := p.try(ctx, name, args...)
+		if err == nil && result < -4095 {
+			p.t.Fatalf("%s(%x) answers %d, which is no error number", name, args, result)
+		}
+		return result, err
+	}
 	switch s.next() % opCount {
 	case opLoad:
 		if len(s.objects) > 3 {
