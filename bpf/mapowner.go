@@ -52,9 +52,16 @@ func (m *Map) withOwner(o Owner, f func(key []byte) error) error {
 	if file != nil {
 		defer file.Close()
 	}
+	return m.WithOwnerFD(fd, f)
+}
+
+// WithOwnerFD gives f the key for an owner of which the caller has a descriptor: a socket, a pidfd, a file or the directory of a cgroup, as
+// the type of storage wants it. It says so when it is the kernel that has no storage for files ([ErrUnsupported]).
+func (m *Map) WithOwnerFD(fd int, f func(key []byte) error) error {
 	var key [4]byte
 	binary.NativeEndian.PutUint32(key[:], uint32(fd))
-	if err = f(key[:]); m.typ == ebpf.InodeStorage && errors.Is(err, unix.EBADF) {
+	err := f(key[:])
+	if m.typ == ebpf.InodeStorage && errors.Is(err, unix.EBADF) {
 		if lsm := kernel.BPFLSM(); lsm != nil { // files have no room for it then
 			return &UnsupportedError{Feature: "storage map " + m.name, Reason: "files have storage only with the BPF LSM", Need: lsm.Error(), Cause: err}
 		}

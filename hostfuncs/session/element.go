@@ -26,10 +26,7 @@ func le32(b []byte) uint32 { return binary.LittleEndian.Uint32(b) }
 // Lookup copies the value of a key. For per-CPU maps value has all CPUs' values, or one with FlagCPU.
 func (s *Session) Lookup(m *Map, key, value []byte, flags uint64) error {
 	if m.keyFDs {
-		var err error
-		if key, err = s.keyFD(m, key); err != nil {
-			return err
-		}
+		return s.withOwner(m, key, func(key []byte) error { return m.LookupInto(key, value, flags) })
 	}
 	if m.PerCPU() && flags&FlagCPU != 0 {
 		return lookupCPU(m, key, value, flags)
@@ -41,10 +38,7 @@ func (s *Session) Lookup(m *Map, key, value []byte, flags uint64) error {
 // FlagAllCPUs.
 func (s *Session) Update(m *Map, key, value []byte, flags uint64) error {
 	if m.keyFDs {
-		var err error
-		if key, err = s.keyFD(m, key); err != nil {
-			return err
-		}
+		return s.withOwner(m, key, func(key []byte) error { return m.Update(key, value, flags) })
 	}
 	switch {
 	case m.valueFDs:
@@ -58,10 +52,7 @@ func (s *Session) Update(m *Map, key, value []byte, flags uint64) error {
 // Delete removes a key.
 func (s *Session) Delete(m *Map, key []byte) error {
 	if m.keyFDs {
-		var err error
-		if key, err = s.keyFD(m, key); err != nil {
-			return err
-		}
+		return s.withOwner(m, key, m.Delete)
 	}
 	return m.Delete(key)
 }
@@ -74,10 +65,10 @@ func (s *Session) LookupAndDelete(m *Map, key, value []byte, flags uint64) error
 	return m.LookupAndDelete(key, value, flags)
 }
 
-// keyFD replaces the handle in a key of a storage map by the descriptor that the kernel wants.
-func (s *Session) keyFD(m *Map, key []byte) ([]byte, error) {
+// withOwner replaces the handle in a key of a storage map by the descriptor that the kernel wants.
+func (s *Session) withOwner(m *Map, key []byte, f func(key []byte) error) error {
 	if len(key) != 4 {
-		return nil, fmt.Errorf("map %s: %w: key of %d bytes, not 4", m.Name(), bpf.ErrSize, len(key))
+		return fmt.Errorf("map %s: %w: key of %d bytes, not 4", m.Name(), bpf.ErrSize, len(key))
 	}
 	var kind FileKind
 	switch m.Type() {
@@ -90,13 +81,13 @@ func (s *Session) keyFD(m *Map, key []byte) ([]byte, error) {
 	case ebpf.CgroupStorage:
 		kind = Cgroup
 	default:
-		return nil, fmt.Errorf("map %s: %w: no handle can stand for the keys of a %s", m.Name(), bpf.ErrType, m.Type())
+		return fmt.Errorf("map %s: %w: no handle can stand for the keys of a %s", m.Name(), bpf.ErrType, m.Type())
 	}
-	f, err := s.File(int32(le32(key)), kind)
+	owner, err := s.File(int32(le32(key)), kind)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return binary.NativeEndian.AppendUint32(nil, uint32(f.Fd())), nil
+	return m.WithOwnerFD(int(owner.Fd()), f)
 }
 
 // putHandle stores what a handle in the value names.
