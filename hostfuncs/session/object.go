@@ -16,6 +16,7 @@ type Object struct {
 	loaded  *bpf.Object // nil before the load
 	charged uint64      // of the session's memory
 	host    uint64      // of the host's memory
+	extra   int         // descriptors of its maps and programs
 	share   *sharedObject
 }
 
@@ -42,6 +43,7 @@ func (s *Session) closeObject(o *Object) error {
 	if o.loaded == nil {
 		return nil
 	}
+	s.extra -= o.extra
 	end := o.loaded.Close
 	if o.share != nil {
 		end = o.share.release
@@ -74,6 +76,15 @@ func (s *Session) Load(o *Object, opts bpf.LoadOptions) error {
 	if err != nil {
 		return err
 	}
+	extra := len(spec.Maps()) + len(spec.Programs())
+	if err := s.chargeExtra(extra); err != nil {
+		return fmt.Errorf("load BPF object: %w", err)
+	}
+	defer func() {
+		if o.loaded == nil {
+			s.extra -= extra
+		}
+	}()
 	opts.Maps = o.replace
 	var loaded *bpf.Object
 	err = s.withRoom(func(limit uint64) (err error) {
@@ -92,7 +103,7 @@ func (s *Session) Load(o *Object, opts bpf.LoadOptions) error {
 		return errors.Join(fmt.Errorf("keep the verifier's log: %w", err), loaded.Close())
 	}
 	o.host += logs
-	o.loaded, o.charged = loaded, loaded.MapMemory()
+	o.loaded, o.charged, o.extra = loaded, loaded.MapMemory(), extra
 	s.memory -= o.charged
 	return nil
 }

@@ -55,7 +55,8 @@ type Options struct {
 	// HostMemory is how many bytes of this process's memory BPF objects and logs of the verifier may take at a time. Zero means
 	// DefaultHostMemory.
 	HostMemory uint64
-	// Handles is how many handles may be open at a time. Zero means DefaultHandles.
+	// Handles is how many handles may be open at a time. Four times as many descriptors of this process may be open behind them: of the
+	// maps and programs of objects, of readers and of shares. Zero means DefaultHandles.
 	Handles int
 	// Names are local names: a plugin attaches to "uplink", and the box says that this is eth1. They stand for interfaces,
 	// cgroups, files and network namespaces.
@@ -73,7 +74,7 @@ type Session struct {
 	host    uint64 // what is used of HostMemory
 	kept    bool   // maps may outlive their handles
 	closed  []closedMap
-	shares  int
+	extra   int // descriptors beside one for each handle
 	handles hostfuncs.Handles[*entry]
 	open    []*entry // in the order of opening
 }

@@ -62,18 +62,18 @@ func (s *Session) Share(handle int32, name string) error {
 		if err := checkName(name); err != nil {
 			return err
 		}
-		if s.shares >= s.opts.Handles {
-			return fmt.Errorf("share map as %s: %w: %d names are in use, which is the limit", name, ErrTooMany, s.shares)
+		if err := s.chargeExtra(1); err != nil {
+			return fmt.Errorf("share map as %s: %w", name, err)
 		}
 		s.keep()
 		shared, err := bpf.ShareMap(name, v.Map)
 		if err != nil {
+			s.extra--
 			return err
 		}
-		s.shares++
 		before := v.close
 		v.close = func() error {
-			s.shares--
+			s.extra--
 			err := shared.Close()
 			if before != nil {
 				err = errors.Join(err, before())
