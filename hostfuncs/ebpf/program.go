@@ -141,6 +141,8 @@ func (i *instance) programTestRun(c *call) error {
 	case err == nil || cut:
 	case c.ctx.Err() != nil:
 		return session.ErrInterrupted
+	case errors.Is(err, unix.ENXIO):
+		return &fault{abi.RANGE, fmt.Sprintf("run %s on CPU %d, which is not online: %v", p.Name(), r.CPU, err)}
 	default:
 		return err
 	}

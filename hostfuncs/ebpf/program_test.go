@@ -140,3 +140,52 @@ func TestStatsCountRunsWhileTheyAreOn(t *testing.T) {
 		p.ok("close", stats)
 	})
 }
+
+func TestTestRunsAreRefusedForWhatTheyAre(t *testing.T) {
+	onEngines(t, func(t *testing.T, p *puppet) {
+		packet := abi.Span{Ptr: p.put(make([]byte, 64)), Len: 64}
+		for _, tc := range []struct {
+			section string
+			run     abi.TestRun
+			want    abi.Errno
+		}{
+			{"xdp", abi.TestRun{DataIn: packet}, abi.SUCCESS},
+			{"xdp", abi.TestRun{DataIn: abi.Span{Ptr: packet.Ptr, Len: 5}}, abi.INVAL}, // no Ethernet header
+			{"xdp", abi.TestRun{}, abi.INVAL},
+			{"xdp", abi.TestRun{DataIn: packet, Flags: 4}, abi.INVAL},
+			{"xdp", abi.TestRun{DataIn: packet, Reserved: 1}, abi.INVAL},
+			{"xdp", abi.TestRun{DataIn: abi.Span{Ptr: puppetMemory - 8, Len: 64}}, abi.FAULT},
+			{"xdp", abi.TestRun{DataIn: packet, CtxOut: abi.Span{Ptr: 0xffffffff, Len: 1}}, abi.FAULT},
+			{"raw_tracepoint", abi.TestRun{Flags: abi.RunOnCPU}, abi.SUCCESS},
+			{"raw_tracepoint", abi.TestRun{Flags: abi.RunOnCPU, CPU: 4000}, abi.RANGE},
+			{"raw_tracepoint", abi.TestRun{DataIn: packet}, abi.INVAL},
+			{"uprobe", abi.TestRun{}, abi.NOTSUP},
+			{"syscall", abi.TestRun{CtxIn: packet}, abi.SUCCESS},
+		} {
+			prog, no := p.program(tc.section, insns(t, asm.Mov.Imm(asm.R0, 1), asm.Return()))
+			if no != abi.SUCCESS {
+				t.Fatalf("%s: %s: %s", tc.section, no, p.lastError())
+			}
+			if got := p.call("program_test_run", prog, encode(t, &tc.run)); got != tc.want {
+				t.Errorf("%s %+v: got %s, want %s: %s", tc.section, tc.run, got, tc.want, p.lastError())
+			}
+			p.want(abi.INVAL, "program_test_run", prog, encode(t, &tc.run)[:60]) // no room for the outcome
+			p.ok("close", prog)
+		}
+	})
+}
+
+func TestLogIsKeptWhenAsked(t *testing.T) {
+	onEngines(t, func(t *testing.T, p *puppet) {
+		code := insns(t, asm.Mov.Imm(asm.R0, 1), asm.Return())
+		for flag, want := range map[uint32]bool{0: false, abi.LoadLog: true} {
+			o := abi.ProgramOptions{Section: p.text("xdp"), License: p.text("GPL"), Insns: abi.Span{Ptr: p.put(code), Len: uint32(len(code))}, Flags: flag}
+			prog := p.handle("program_load", encode(t, &o))
+			if log := p.answer("program_log", []any{prog}); (log != "") != want {
+				t.Errorf("flags %d: log %q", flag, log)
+			}
+		}
+		o := abi.ProgramOptions{Section: p.text("xdp"), License: p.text("GPL"), Insns: abi.Span{Ptr: p.put(code), Len: uint32(len(code))}, Flags: 4}
+		p.want(abi.INVAL, "program_load", encode(t, &o), ptr(p.room(4).ptr))
+	})
+}
