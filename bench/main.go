@@ -69,7 +69,7 @@ func main() {
 	flag.Parse()
 	alone := func(t task) []string { return []string{t.mode, t.object} }
 	figures, err := measure(contenders{
-		bowline:  contender{"bowline", *bowline, func(t task) []string { return []string{"run", t.plugin} }},
+		bowline:  contender{"bowline", *bowline, func(t task) []string { return []string{"run", "--allow", "all", t.plugin} }},
 		native:   contender{nativeGo, *peer, alone},
 		libbpf:   contender{"native C", *libbpf, alone},
 		ancestor: contender{"ancestor", *ancestor, func(t task) []string { return []string{t.plugin} }},

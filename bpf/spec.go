@@ -168,6 +168,9 @@ func (s *Spec) SetLoad(name string, load bool) error {
 	return nil
 }
 
+// Loads reports whether [Spec.Load] loads a program; see [Spec.SetLoad].
+func (s *Spec) Loads(name string) bool { return s.coll.Programs[name] != nil && !s.skip[name] }
+
 // NeedsBTF reports whether loading needs the kernel's type information (CONFIG_DEBUG_INFO_BTF).
 func (s *Spec) NeedsBTF() bool {
 	for _, name := range s.order {

@@ -6,7 +6,7 @@ plugin=$(dirname "$0")/execsnoop/execsnoop.wasm
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 
-"$bowline" run --timeout 10s "$plugin" >"$out" &
+"$bowline" run --allow tracing --allow helper:bpf_probe_read_user --timeout 10s "$plugin" >"$out" &
 pid=$!
 
 # Show what comes, and wait for the first line: the plugin is attached then.
@@ -26,4 +26,4 @@ wait "$shown" || true
 # 124 is how a run ends when its time is up.
 [ "$code" = 124 ] || { echo "demo: bowline ended with $code" >&2; exit 1; }
 grep -q uname "$out" || { echo "demo: the process that this script started was not seen" >&2; exit 1; }
-echo "ten seconds are over; run it yourself: sudo $bowline run ${plugin#./}" >&2
+echo "ten seconds are over; run it yourself: sudo $bowline run --allow tracing --allow helper:bpf_probe_read_user ${plugin#./}" >&2

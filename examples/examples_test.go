@@ -117,6 +117,9 @@ func TestPluginsPrintWhatTheirGoldenFilesSay(t *testing.T) {
 		plugin, _, _ := strings.Cut(strings.Replace(p.name, ",", "", 1), " ")
 		t.Run(p.name, func(t *testing.T) { onEveryEngine(t, plugin, p.setup) })
 	}
+	if !t.Failed() {
+		checkPolicies(t)
+	}
 }
 
 // onEveryEngine runs a plugin on each engine of the build, with a new setup.
@@ -138,9 +141,10 @@ func run(t *testing.T, engine, plugin string, r row) {
 	ended := make(chan struct{})
 	var code int
 	var err error
+	box, added := policyOf(t, plugin)
 	start := func() {
 		code, err = node.Run(ctx, node.RunOptions{
-			File: file, Args: r.args, Engine: engine, CacheDir: cache, Names: r.names, Stdout: &stdout, Stderr: &stderr,
+			Policy: box, Allow: added, Watch: observe(plugin), File: file, Args: r.args, Engine: engine, CacheDir: cache, Names: r.names, Stdout: &stdout, Stderr: &stderr,
 		})
 	}
 	stdout.unready = func() { skipUnsupported(t, code, stderr.String()) }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bowline-edge/bowline/internal/kerneltest"
 	"github.com/bowline-edge/bowline/node"
+	"github.com/bowline-edge/bowline/policy"
 )
 
 // stuck is an output whose reader looks at the first line and then at nothing more until it is freed.
@@ -44,7 +45,7 @@ func TestPluginsSayWhatWasLost(t *testing.T) {
 			go func() {
 				defer close(ended)
 				_, _ = node.Run(ctx, node.RunOptions{
-					File: "opensnoop/opensnoop.wasm", Args: []string{"--pid", strconv.Itoa(os.Getpid())}, Engine: engine, CacheDir: cache,
+					Allow: policy.Everything(), File: "opensnoop/opensnoop.wasm", Args: []string{"--pid", strconv.Itoa(os.Getpid())}, Engine: engine, CacheDir: cache,
 					Stdout: out, Stderr: &talk,
 				})
 			}()

@@ -78,7 +78,7 @@ func build(t *testing.T, dir, readme string) string {
 	for line := range strings.Lines(block[1]) {
 		line = strings.TrimSpace(line)
 		if run, ok := strings.CutPrefix(line, "sudo bin/bowline run "); ok {
-			file = run
+			file = run[strings.LastIndex(run, " ")+1:]
 		}
 		if !strings.HasPrefix(line, "make -f ") {
 			continue

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bowline-edge/bowline/internal/kerneltest"
 	"github.com/bowline-edge/bowline/node"
+	"github.com/bowline-edge/bowline/policy"
 )
 
 // TestSharedMapStaysAsLongAsOnePluginHasIt runs two plugins: one writes, the other sees it; the writer ends, the other goes on; after
@@ -55,7 +56,7 @@ func startPlugin(t *testing.T, engine, plugin string, args ...string) *running {
 	go func() {
 		defer close(s.ended)
 		s.code, _ = node.Run(ctx, node.RunOptions{
-			File: pluginFile(plugin), Args: args, Engine: engine, CacheDir: cache, Stdout: &s.out, Stderr: &s.err,
+			Allow: policy.Everything(), File: pluginFile(plugin), Args: args, Engine: engine, CacheDir: cache, Stdout: &s.out, Stderr: &s.err,
 		})
 	}()
 	s.out.unready = func() { skipUnsupported(t, s.code, s.err.String()) }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/bowline-edge/bowline/node"
+	"github.com/bowline-edge/bowline/policy"
 )
 
 // usages are command lines that each plugin refuses, with 2 and this one line on
@@ -100,7 +101,7 @@ func runToEnd(t *testing.T, engine, file string, args ...string) (code int, stdo
 	t.Helper()
 	var out, talk bytes.Buffer
 	code, err := node.Run(t.Context(), node.RunOptions{
-		File: file, Engine: engine, Args: args, CacheDir: cache, Timeout: patience, Stdout: &out, Stderr: &talk,
+		Allow: policy.Everything(), File: file, Engine: engine, Args: args, CacheDir: cache, Timeout: patience, Stdout: &out, Stderr: &talk,
 	})
 	if err != nil {
 		t.Error(err)

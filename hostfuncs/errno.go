@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/bowline-edge/bowline/bpf"
+	"github.com/bowline-edge/bowline/policy"
 )
 
 // Errno is the Linux error number that says best what went wrong: the one that
@@ -19,6 +20,8 @@ func Errno(err error) unix.Errno {
 	switch {
 	case err == nil:
 		return 0
+	case errors.Is(err, policy.ErrDenied):
+		return unix.EPERM
 	case errors.Is(err, bpf.ErrUnsupported): // first: its cause may be another number
 		return unix.EOPNOTSUPP
 	case errors.Is(err, bpf.ErrPermission):

@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/bowline-edge/bowline/bpf"
+	"github.com/bowline-edge/bowline/policy"
 )
 
 // The exit codes of the command. Everything else is the plugin's own.
@@ -12,7 +13,7 @@ const (
 	ExitOK          = 0
 	ExitFailure     = 1
 	ExitUsage       = 2   // a wrong command line
-	ExitDenied      = 3   // a privilege is missing
+	ExitDenied      = 3   // the policy does not grant it, or a privilege is missing
 	ExitUnsupported = 6   // the kernel lacks a feature
 	ExitTimeout     = 124 // the time-out passed, as timeout(1) says it
 	ExitInterrupted = 130 // SIGINT or SIGTERM
@@ -26,6 +27,8 @@ func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return ExitOK
+	case errors.Is(err, policy.ErrDenied):
+		return ExitDenied
 	case errors.Is(err, bpf.ErrUnsupported): // first: its cause may be an EPERM of the kernel
 		return ExitUnsupported
 	case errors.Is(err, bpf.ErrPermission), errors.Is(err, os.ErrPermission):

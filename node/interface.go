@@ -12,18 +12,15 @@ import (
 const MaxModuleSize = runtime.MaxModuleSize
 
 // providers are who answers a plugin's imports, besides the engine's WASI.
-func providers(opts RunOptions) []engine.Provider {
-	return []engine.Provider{
-		ebpf.Provider{Options: session.Options{MapMemory: opts.MapMemory, Names: opts.Names, Shared: opts.Shared}},
-		wasmbpf.Provider{Options: session.Options{MapMemory: opts.MapMemory}},
-	}
+func providers(opts session.Options) []engine.Provider {
+	return []engine.Provider{ebpf.Provider{Options: opts}, wasmbpf.Provider{Options: opts}}
 }
 
 // Offers lists every function that a plugin may import, besides those of WASI. The same name may be there with several
 // types.
 func Offers() []engine.Import {
 	var offers []engine.Import
-	for _, p := range providers(RunOptions{}) {
+	for _, p := range providers(session.Options{}) {
 		offers = append(offers, p.Offers()...)
 	}
 	return offers

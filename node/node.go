@@ -16,14 +16,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/bowline-edge/bowline/hostfuncs/session"
+	"github.com/bowline-edge/bowline/policy"
 	"github.com/bowline-edge/bowline/runtime"
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
-
-// DefaultMemory is the cap on a plugin's linear memory, in bytes, when RunOptions
-// does not say another. It also bounds what one bulk memory instruction can do,
-// which nothing interrupts.
-const DefaultMemory = 256 << 20
 
 // RunOptions say what to run and what it gets. The zero value of everything but
 // File is a sensible default that grants nothing.
@@ -43,14 +39,22 @@ type RunOptions struct {
 	// CacheDir holds compiled modules. Empty means the user's cache directory,
 	// "off" none.
 	CacheDir string
-	// MemoryLimit caps the plugin's linear memory in bytes. Zero means
-	// DefaultMemory.
+	// MemoryLimit caps the plugin's linear memory in bytes. Zero means what the policy
+	// says. It also bounds what one bulk memory instruction can do, which nothing interrupts.
 	MemoryLimit uint64
 	// MapMemory caps the kernel memory of the plugin's BPF maps in bytes. Zero means
-	// session.DefaultMapMemory.
+	// what the policy says.
 	MapMemory uint64
-	// Names are local names that the plugin may use: it attaches to "uplink", and here that is eth1. They stand for interfaces,
-	// cgroups, files and network namespaces.
+	// Policy is the policy of this box. Nil grants nothing.
+	Policy *policy.Policy
+	// Allow are the grants that the operator adds for this run; see [policy.Lines].
+	Allow []policy.Line
+	// Audit gets one line of JSON for each thing that the plugin was denied. Nil means Stderr.
+	Audit io.Writer
+	// Watch is told of each thing that the plugin may or may not do; the error is nil if it may. Nil tells nobody.
+	Watch func(policy.Action, error)
+	// Names are local names that the plugin may use beside those of the policy: it attaches to "uplink", and here that is eth1. They
+	// stand for interfaces, cgroups, files and network namespaces.
 	Names map[string]string
 	// Shared are the BPF objects that the plugins of this process share by name. Nil means that none can be shared; maps can be,
 	// also between processes.
@@ -77,7 +81,11 @@ func Run(ctx context.Context, opts RunOptions) (int, error) {
 		return ended(ctx, err)
 	}
 	t := newTalk(opts.Stderr, name, opts.Verbose)
-	code, err := run(ctx, opts, name, wasm, t)
+	rights, err := Rights(name, wasm, opts.Policy, opts.Allow)
+	if err != nil {
+		return ended(ctx, fmt.Errorf("run %s: %w", opts.File, err))
+	}
+	code, err := run(ctx, opts, name, wasm, rights, t)
 	switch {
 	case err != nil:
 		var trap *engine.Trap
@@ -109,7 +117,7 @@ func ended(ctx context.Context, err error) (int, error) {
 	return code, err
 }
 
-func run(ctx context.Context, opts RunOptions, name string, wasm []byte, t *talk) (code uint32, err error) {
+func run(ctx context.Context, opts RunOptions, name string, wasm []byte, rights *policy.Rights, t *talk) (code uint32, err error) {
 	eng, err := newEngine(opts, t)
 	if err != nil {
 		return 0, err
@@ -120,7 +128,8 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, t *talk
 			err = errors.Join(err, eng.Close())
 		}
 	}()
-	rt, err := runtime.New(runtime.Options{Engine: eng, Providers: providers(opts)})
+	guard := newGuard(opts, rights, name, wasm, t)
+	rt, err := runtime.New(runtime.Options{Engine: eng, Providers: providers(guard.session(opts))})
 	if err != nil {
 		return 0, err
 	}
@@ -141,7 +150,7 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, t *talk
 	return mod.Run(ctx, runtime.Config{
 		Args: opts.Args, Env: opts.Env, Dirs: opts.Dirs,
 		Stdin: opts.Stdin, Stdout: opts.Stdout, Stderr: opts.Stderr,
-		MemoryLimit: cmp.Or(opts.MemoryLimit, DefaultMemory), Log: t.line, Report: t.report, Note: t.note,
+		MemoryLimit: cmp.Or(opts.MemoryLimit, uint64(rights.Limits().Memory)), Log: t.line, Report: t.report, Note: t.note,
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bowline-edge/bowline/bpf"
+	"github.com/bowline-edge/bowline/policy"
 )
 
 // talk writes the host's lines about one plugin, and remembers the last step
@@ -150,7 +151,7 @@ func (t *talk) refused() error {
 	defer t.mu.Unlock()
 	for _, step := range t.order {
 		err := t.failed[step]
-		if errors.Is(err, bpf.ErrPermission) || errors.Is(err, bpf.ErrUnsupported) {
+		if errors.Is(err, policy.ErrDenied) || errors.Is(err, bpf.ErrPermission) || errors.Is(err, bpf.ErrUnsupported) {
 			return err
 		}
 	}

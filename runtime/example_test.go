@@ -6,7 +6,9 @@ import (
 	"os"
 
 	"github.com/bowline-edge/bowline/hostfuncs/ebpf"
+	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/hostfuncs/wasmbpf"
+	"github.com/bowline-edge/bowline/policy"
 	"github.com/bowline-edge/bowline/runtime"
 	"github.com/bowline-edge/bowline/runtime/engine"
 	"github.com/bowline-edge/bowline/runtime/engine/wazero"
@@ -26,8 +28,17 @@ func embed(ctx context.Context) error {
 		return err
 	}
 	defer eng.Close()
+	grants, err := policy.Lines("main", "tracing") // without a grant a plugin may do nothing
+	if err != nil {
+		return err
+	}
+	rights, err := policy.Effective(nil, policy.Plugin{Name: "reactor"}, grants)
+	if err != nil {
+		return err
+	}
+	may := session.Options{Guard: rights}
 	rt, err := runtime.New(runtime.Options{
-		Engine: eng, Providers: []engine.Provider{ebpf.Provider{}, wasmbpf.Provider{}},
+		Engine: eng, Providers: []engine.Provider{ebpf.Provider{Options: may}, wasmbpf.Provider{Options: may}},
 	})
 	if err != nil {
 		return err

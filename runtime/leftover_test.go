@@ -18,7 +18,9 @@ import (
 	"github.com/cilium/ebpf/link"
 
 	"github.com/bowline-edge/bowline/hostfuncs/ebpf"
+	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/internal/kerneltest"
+	"github.com/bowline-edge/bowline/policy"
 	"github.com/bowline-edge/bowline/runtime"
 	"github.com/bowline-edge/bowline/runtime/engine"
 	"github.com/bowline-edge/bowline/wasi-ebpf/abi"
@@ -317,7 +319,12 @@ func TestNothingIsLeftHoweverAGuestEnds(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer eng.Close()
-				rt, err := runtime.New(runtime.Options{Engine: eng, Providers: []engine.Provider{ebpf.Provider{}}})
+				rights, err := policy.Effective(nil, policy.Plugin{}, policy.Everything())
+				if err != nil {
+					t.Fatal(err)
+				}
+				may := ebpf.Provider{Options: session.Options{Guard: rights}}
+				rt, err := runtime.New(runtime.Options{Engine: eng, Providers: []engine.Provider{may}})
 				if err != nil {
 					t.Fatal(err)
 				}

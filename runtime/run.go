@@ -100,6 +100,7 @@ type run struct {
 	module *Module
 	cfg    Config
 	killed atomic.Pointer[error] // why guest code must not go on
+	left   atomic.Bool           // guest code does not run any more
 }
 
 // stop waits until the run has ended: for the grace time by itself, then by
@@ -118,9 +119,22 @@ func (r *run) stop(cause error, done <-chan struct{}) bool {
 	case <-done:
 		return true
 	case <-timer.C:
+	}
+	if !r.left.Load() {
+		return false
+	}
+	// The plugin is gone; closing what it opened waits for the kernel, which may take its time on a busy machine.
+	timer.Reset(closing)
+	select {
+	case <-done:
+		return true
+	case <-timer.C:
 		return false
 	}
 }
+
+// closing is how long the kernel may take to give up what a plugin had open.
+const closing = 10 * time.Second
 
 // run binds, instantiates, calls, and closes everything again, newest first.
 func (r *run) run(ctx context.Context) (code uint32, err error) {
@@ -147,6 +161,7 @@ func (r *run) run(ctx context.Context) (code uint32, err error) {
 	in, err := r.module.code.Instantiate(ctx, cfg)
 	if err == nil {
 		err = r.call(ctx, in)
+		r.left.Store(true)
 		defer func() { err = errors.Join(err, in.Close()) }()
 	}
 	var exit *engine.ExitError

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -64,9 +65,17 @@ const maxObjects = 64
 // customPrefix starts the names of custom sections that hold an object.
 const customPrefix = "bpf.obj."
 
-// bpfObjects finds the BPF objects in a module, in the order of the file.
-func bpfObjects(f *wasmfile.File) []objectReport {
-	out := []objectReport{}
+// embedded is one BPF object inside a module.
+type embedded struct {
+	where  string
+	offset uint64
+	elf    []byte
+	err    error // why it cannot be read
+}
+
+// embeddedObjects finds the BPF objects in a module, in the order of the file.
+func embeddedObjects(f *wasmfile.File) []embedded {
+	var out []embedded
 	for i, d := range f.Data {
 		where := fmt.Sprintf("data segment %d", i)
 		for at := 0; len(out) < maxObjects; {
@@ -81,20 +90,33 @@ func bpfObjects(f *wasmfile.File) []objectReport {
 				at += len(elfMagic)
 				continue
 			case err != nil:
-				out = append(out, objectReport{Where: where, Offset: d.Offset + uint64(at), Error: err.Error()})
+				out = append(out, embedded{where: where, offset: d.Offset + uint64(at), err: err})
 				at += len(elfMagic)
 			default:
-				out = append(out, reportObject(where, d.Offset+uint64(at), d.Bytes[at:at+length]))
+				out = append(out, embedded{where: where, offset: d.Offset + uint64(at), elf: d.Bytes[at : at+length]})
 				at += length
 			}
 		}
 	}
 	for _, s := range f.Custom {
 		if strings.HasPrefix(s.Name, customPrefix) && len(out) < maxObjects {
-			out = append(out, reportObject("custom section "+s.Name, s.Offset, s.Bytes))
+			out = append(out, embedded{where: "custom section " + s.Name, offset: s.Offset, elf: s.Bytes})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b objectReport) int { return int(int64(a.Offset) - int64(b.Offset)) })
+	slices.SortStableFunc(out, func(a, b embedded) int { return cmp.Compare(a.offset, b.offset) })
+	return out
+}
+
+// bpfObjects describes the BPF objects in a module.
+func bpfObjects(f *wasmfile.File) []objectReport {
+	out := []objectReport{}
+	for _, e := range embeddedObjects(f) {
+		if e.err != nil {
+			out = append(out, objectReport{Where: e.where, Offset: e.offset, Error: e.err.Error()})
+			continue
+		}
+		out = append(out, reportObject(e.where, e.offset, e.elf))
+	}
 	return out
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/bowline-edge/bowline/internal/wasmfile"
 	"github.com/bowline-edge/bowline/node"
+	"github.com/bowline-edge/bowline/policy"
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
 
@@ -42,8 +43,10 @@ func (a *app) runCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "dir", Usage: "give the plugin a directory, `HOST[:GUEST][:rw]`; read-only without :rw; repeatable"},
 			&cli.StringFlag{Name: "timeout", Usage: "stop the plugin after `DURATION`, such as 10s or 1m30s, and exit with 124"},
 			&cli.StringFlag{Name: "engine", Usage: "run on `ENGINE` (in this build: " + strings.Join(node.Engines(), ", ") + ")"},
-			&cli.StringFlag{Name: "memory", Usage: "let the plugin's memory grow to at most `SIZE`, such as 64M or 1G; 256M unless given"},
-			&cli.StringFlag{Name: "map-memory", Usage: "let the plugin's BPF maps take at most `SIZE` of kernel memory; 128M unless given"},
+			&cli.StringFlag{Name: "memory", Usage: "let the plugin's memory grow to at most `SIZE`, such as 64M or 1G; 64M unless given or in the policy"},
+			&cli.StringFlag{Name: "map-memory", Usage: "let the plugin's BPF maps take at most `SIZE` of kernel memory; 32M unless given or in the policy"},
+			&cli.StringSliceFlag{Name: "allow", Usage: "grant the plugin `GRANT` for this run, beside the policy: a group such as tracing, xdp@eth1, helper:NAME, ..., or all; repeatable; see docs/policy.md"},
+			&cli.StringFlag{Name: "policy", Usage: "take the policy of this box from `FILE`; " + defaultPolicy + " unless given, if it is there"},
 			&cli.StringSliceFlag{Name: "name", Usage: "let the plugin use a local name, `LOCAL=REAL`: uplink=eth1, plugins=/sys/fs/cgroup/plugins; repeatable"},
 			&cli.StringFlag{Name: "cache", Usage: "keep compiled modules in `DIR`; \"off\" keeps none"},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "tell on standard error what happens, with the whole log of the verifier"},
@@ -56,6 +59,9 @@ func (a *app) runAction(c *cli.Context) error {
 	opts, err := a.runOptions(c)
 	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(opts.Allow, func(l policy.Line) bool { return l.Grant.String() == "all" }) {
+		a.complain(fmt.Errorf("%s: --allow all: it may do everything that this process may", pluginName(opts.File)))
 	}
 	ctx, cancel := context.WithCancelCause(c.Context)
 	defer cancel(nil)
@@ -164,13 +170,17 @@ func (a *app) runOptions(c *cli.Context) (node.RunOptions, error) {
 	if o.Dirs, err = directories(c.StringSlice("dir")); err != nil {
 		return o, err
 	}
+	if o.Policy, err = boxPolicy(c.String("policy")); err != nil {
+		return o, err
+	}
+	if o.Allow, err = policy.Lines("--allow", c.StringSlice("allow")...); err != nil {
+		return o, usagef("run: %v", err)
+	}
 	if o.Names, err = localNames(c.StringSlice("name")); err != nil {
 		return o, err
 	}
-	if s := c.String("timeout"); c.IsSet("timeout") {
-		if o.Timeout, err = time.ParseDuration(s); err != nil || o.Timeout <= 0 {
-			return o, usagef("run: --timeout %q is no duration; write a number with its unit, such as 10s or 1m30s", s)
-		}
+	if o.Timeout, err = duration(c, "timeout"); err != nil {
+		return o, err
 	}
 	for name, limit := range map[string]*uint64{"memory": &o.MemoryLimit, "map-memory": &o.MapMemory} {
 		if s := c.String(name); c.IsSet(name) {
@@ -210,6 +220,18 @@ func environment(list []string) ([]string, error) {
 		env = append(env, e)
 	}
 	return env, nil
+}
+
+// duration reads an option that is a time; zero if it is not given.
+func duration(c *cli.Context, option string) (time.Duration, error) {
+	if !c.IsSet(option) {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(c.String(option))
+	if err != nil || d <= 0 {
+		return 0, usagef("%s: --%s %q is no duration; write a number with its unit, such as 10s or 1m30s", c.Command.Name, option, c.String(option))
+	}
+	return d, nil
 }
 
 // localNames resolves LOCAL=REAL.

@@ -93,7 +93,7 @@ func TestPerfBuffersAreCharged(t *testing.T) {
 func TestNamesOfAMapAreLimited(t *testing.T) {
 	withOptions(t, session.Options{Handles: 8}, func(t *testing.T, p *puppet) {
 		m := p.newMap(ebpf.Array, 4, 8, 1)
-		for i := range 32 {
+		for i := range 8 {
 			p.ok("share", m, fmt.Sprintf("limited-%d-%d", os.Getpid(), i))
 		}
 		p.want(abi.MFILE, "share", m, fmt.Sprintf("limited-%d-x", os.Getpid()))
@@ -124,27 +124,5 @@ func TestObjectsAndLogsAreCharged(t *testing.T) {
 		if no != abi.NOMEM {
 			t.Errorf("%d programs with their logs were loaded, the next: %s", p.inst.s.Open(), no)
 		}
-	})
-}
-
-// Readers, and the maps and programs of objects, have descriptors of this process, which all plugins share.
-func TestDescriptorsBehindHandlesAreLimited(t *testing.T) {
-	withOptions(t, session.Options{Handles: 8}, func(t *testing.T, p *puppet) {
-		ev, out := p.handle("events_open"), ptr(p.room(4).ptr)
-		no, added := abi.SUCCESS, 0
-		for ; no == abi.SUCCESS && added < 30; added++ {
-			m := p.newMap(ebpf.RingBuf, 0, 0, 4096)
-			no = p.call("events_add", ev, m, span{}, out)
-			p.ok("close", m) // the reader keeps it
-		}
-		if no != abi.MFILE || added != 11 {
-			t.Errorf("the source number %d: %s, want MFILE for the 11th", added, no)
-		}
-		o := p.handle("object_open", file(t, puppetObject))
-		p.want(abi.MFILE, "object_load", o, 0)
-		p.ok("close", ev)
-		p.ok("object_load", o, 0)
-		p.ok("close", o)
-		p.load(puppetObject)
 	})
 }

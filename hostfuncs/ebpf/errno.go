@@ -10,6 +10,7 @@ import (
 
 	"github.com/bowline-edge/bowline/bpf"
 	"github.com/bowline-edge/bowline/hostfuncs/session"
+	"github.com/bowline-edge/bowline/policy"
 	"github.com/bowline-edge/bowline/wasi-ebpf/abi"
 )
 
@@ -21,6 +22,7 @@ var kinds = []struct {
 	{session.ErrInterrupted, abi.INTR},
 	{context.Canceled, abi.INTR},
 	{context.DeadlineExceeded, abi.INTR},
+	{policy.ErrDenied, abi.NOTCAPABLE},
 	{session.ErrHandle, abi.BADF},
 	{session.ErrTooMany, abi.MFILE},
 	{session.ErrLoaded, abi.BUSY},

@@ -14,6 +14,7 @@ import (
 	"github.com/bowline-edge/bowline/bpf"
 	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/internal/kernel"
+	"github.com/bowline-edge/bowline/policy"
 	"github.com/bowline-edge/bowline/wasi-ebpf/abi"
 )
 
@@ -80,6 +81,9 @@ func (i *instance) kernelSymbol(c *call) error {
 	if !c.ok() {
 		return nil
 	}
+	if err := i.s.May(policy.Action{Kind: policy.Symbols}); err != nil {
+		return err
+	}
 	sym, err := i.symbols.Address(name)
 	if err != nil {
 		return symbolError(err)
@@ -93,6 +97,9 @@ func (i *instance) kernelSymbolize(c *call) error {
 	address, buf, outLen, outOffset := c.u64(), c.bytes("buffer"), c.outU32(), c.outU64()
 	if !c.ok() {
 		return nil
+	}
+	if err := i.s.May(policy.Action{Kind: policy.Symbols}); err != nil {
+		return err
 	}
 	sym, err := i.symbols.Name(address)
 	if err != nil {
@@ -123,6 +130,9 @@ func (i *instance) processSymbolize(c *call) error {
 	pid, address, buf, outLen, outOffset := c.i32(), c.u64(), c.bytes("buffer"), c.outU32(), c.outU64()
 	if !c.ok() {
 		return nil
+	}
+	if err := i.s.May(policy.Action{Kind: policy.ProcessSymbols}); err != nil {
+		return err
 	}
 	if pid <= 0 {
 		return fmt.Errorf("symbolize: %w: %d is no process id", session.ErrArgument, pid)
@@ -225,6 +235,9 @@ func (i *instance) kernelCgroupID(c *call) error {
 	if !c.ok() {
 		return nil
 	}
+	if err := i.s.May(policy.Action{Kind: policy.CgroupID}); err != nil {
+		return err
+	}
 	id, err := kernel.CgroupID(i.s.Resolve(path))
 	if err != nil {
 		return placeError(err)
@@ -238,6 +251,9 @@ func (i *instance) kernelCgroupPath(c *call) error {
 	id, buf, outLen := c.u64(), c.bytes("buffer"), c.outU32()
 	if !c.ok() {
 		return nil
+	}
+	if err := i.s.May(policy.Action{Kind: policy.CgroupID}); err != nil {
+		return err
 	}
 	path, err := kernel.CgroupPath(id)
 	if err != nil {

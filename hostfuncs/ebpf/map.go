@@ -193,7 +193,7 @@ func (i *instance) mapUpdateBatch(c *call) error {
 	if !c.ok() {
 		return nil
 	}
-	n, err := m.UpdateBatch(keys, values, f)
+	n, err := i.s.UpdateBatch(m, keys, values, f)
 	putU32(out, uint32(n))
 	return err
 }

@@ -135,7 +135,7 @@ func (i *instance) programTestRun(c *call) error {
 	if r.Flags&abi.RunOnCPU != 0 {
 		run.CPU, run.Flags = r.CPU, flagRunOnCPU
 	}
-	err := p.TestRun(c.ctx, &run)
+	err := i.s.TestRun(c.ctx, p, &run)
 	cut := errors.Is(err, unix.ENOSPC)
 	switch {
 	case err == nil || cut:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/internal/kerneltest"
+	"github.com/bowline-edge/bowline/policy"
 	"github.com/bowline-edge/bowline/runtime/engine"
 	"github.com/bowline-edge/bowline/wasi-ebpf/abi"
 )
@@ -105,6 +106,9 @@ func newPuppet(t testing.TB, eng engine.Engine, opts session.Options) *puppet {
 func instantiate(t testing.TB, mod engine.Module, opts session.Options) *puppet {
 	t.Helper()
 	ctx := context.Background()
+	if opts.Guard == nil {
+		opts.Guard = everything(t)
+	}
 	p := &puppet{t: t, next: 4096}
 	bound, err := Provider{Options: opts}.Bind(engine.Env{
 		Name: "puppet", Log: func(string) {}, Report: func(string, error) {},
@@ -277,6 +281,30 @@ func (p *puppet) load(path string) int32 {
 	o := p.handle("object_open", elf)
 	p.ok("object_load", o, 0)
 	return o
+}
+
+// everything are the rights of a plugin that may do all.
+func everything(t testing.TB) *policy.Rights {
+	t.Helper()
+	rights, err := policy.Effective(nil, policy.Plugin{}, policy.Everything())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rights
+}
+
+// granted are the rights of a plugin with these grants and no others.
+func granted(t testing.TB, grants ...string) *policy.Rights {
+	t.Helper()
+	var lines []policy.Line
+	for _, text := range grants {
+		g, err := policy.ParseGrant(text)
+		must(t, err)
+		lines = append(lines, policy.Line{Grant: g, File: "test"})
+	}
+	rights, err := policy.Effective(nil, policy.Plugin{Name: "puppet"}, lines)
+	must(t, err)
+	return rights
 }
 
 func le32bytes(v uint32) []byte { return binary.LittleEndian.AppendUint32(nil, v) }

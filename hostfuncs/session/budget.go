@@ -94,15 +94,6 @@ func (s *Session) reap() {
 	s.closed = still
 }
 
-// chargeExtra takes descriptors from the budget.
-func (s *Session) chargeExtra(n int) error {
-	if limit := 4 * s.opts.Handles; s.extra+n > limit {
-		return fmt.Errorf("%w: %d more descriptors beside %d, and %d is the limit; close some", ErrTooMany, n, s.extra, limit)
-	}
-	s.extra += n
-	return nil
-}
-
 // chargeHost takes memory of this process from the budget.
 func (s *Session) chargeHost(bytes uint64) error {
 	if left := s.opts.HostMemory - s.host; bytes > left {

@@ -3,11 +3,13 @@ package session
 import (
 	"encoding/binary"
 	"fmt"
+	"net"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/bowline-edge/bowline/bpf"
+	"github.com/bowline-edge/bowline/policy"
 )
 
 // The flags of a per-CPU access, as Linux 6.19 defines them: the CPU's number is in the upper 32 bits.
@@ -40,6 +42,9 @@ func (s *Session) Update(m *Map, key, value []byte, flags uint64) error {
 	if m.keyFDs {
 		return s.withOwner(m, key, func(key []byte) error { return m.Update(key, value, flags) })
 	}
+	if err := s.mayRedirect(m, value); err != nil {
+		return err
+	}
 	switch {
 	case m.valueFDs:
 		return s.putHandle(m, key, value, flags)
@@ -47,6 +52,29 @@ func (s *Session) Update(m *Map, key, value []byte, flags uint64) error {
 		return updateCPU(m, key, value, flags)
 	}
 	return m.Update(key, value, flags)
+}
+
+// UpdateBatch sets many values. Device maps take them one by one, because each is asked for.
+func (s *Session) UpdateBatch(m *Map, keys, values []byte, flags uint64) (int, error) {
+	if isDeviceMap(m) {
+		return 0, fmt.Errorf("update many in map %s: %w: a %s takes one at a time", m.Name(), bpf.ErrType, m.Type())
+	}
+	return m.UpdateBatch(keys, values, flags)
+}
+
+func isDeviceMap(m *Map) bool { return m.Type() == ebpf.DevMap || m.Type() == ebpf.DevMapHash }
+
+// mayRedirect asks for the interface whose number goes into a device map.
+func (s *Session) mayRedirect(m *Map, value []byte) error {
+	if !isDeviceMap(m) || len(value) < 4 {
+		return nil
+	}
+	index := int(binary.NativeEndian.Uint32(value))
+	dev, err := net.InterfaceByIndex(index)
+	if err != nil {
+		return nil // 0 clears the entry, and what does not exist is refused by the kernel
+	}
+	return s.May(policy.Action{Kind: policy.Redirect, Name: dev.Name})
 }
 
 // Delete removes a key.

@@ -35,7 +35,6 @@ type source struct {
 	bytes    uint64
 	lost     uint64 // as told by the last read
 	charged  uint64 // of the session's memory
-	extra    int    // descriptors
 }
 
 // OpenEvents makes a reader without sources.
@@ -48,7 +47,6 @@ func (s *Session) OpenEvents() (int32, error) {
 	return s.add(e, func() error {
 		for _, src := range e.sources {
 			s.memory += src.charged
-			s.extra -= src.extra
 		}
 		return e.close()
 	})
@@ -81,26 +79,21 @@ func (s *Session) AddSource(e *Events, m *Map, o SourceOptions) (number uint32, 
 	if len(e.sources) == maxSources {
 		return 0, nil, fmt.Errorf("add %s to a reader: %w: it has %d sources", m.Name(), ErrTooMany, maxSources)
 	}
-	src := &source{truncate: o.Truncate, extra: descriptorsOf(m)}
-	if src.charged, err = s.chargePerf(m, o); err != nil {
+	charged, err := s.chargePerf(m, o)
+	if err != nil {
 		return 0, nil, err
-	}
-	if err = s.chargeExtra(src.extra); err != nil {
-		s.memory += src.charged
-		return 0, nil, fmt.Errorf("add %s to a reader: %w", m.Name(), err)
 	}
 	s.keep()
-	if src.r, err = openReader(m.Map, o); err == nil {
-		if err = e.poller.Add(src.r); err != nil {
-			err = errors.Join(err, src.r.Close())
-		}
-	}
+	r, err := openReader(m.Map, o)
 	if err != nil {
-		s.memory += src.charged
-		s.extra -= src.extra
+		s.memory += charged
 		return 0, nil, err
 	}
-	src.inexact = src.r.Counted()
+	if err := e.poller.Add(r); err != nil {
+		s.memory += charged
+		return 0, nil, errors.Join(err, r.Close())
+	}
+	src := &source{r: r, truncate: o.Truncate, inexact: r.Counted(), charged: charged}
 	e.sources = append(e.sources, src)
 	return uint32(len(e.sources) - 1), src.inexact, nil
 }

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
 	"github.com/bowline-edge/bowline/bpf"
 	"github.com/bowline-edge/bowline/internal/kernel"
+	"github.com/bowline-edge/bowline/policy"
 )
 
 // FileKind says what a descriptor of the host is, that a guest has a handle of.
@@ -47,6 +49,9 @@ func (s *Session) File(handle int32, kind FileKind) (*os.File, error) {
 
 // OpenSocket takes a socket of a process. Requires at least Linux 5.6.
 func (s *Session) OpenSocket(pid, fd int32) (int32, error) {
+	if err := s.May(policy.Action{Kind: policy.SocketOf}); err != nil {
+		return 0, err
+	}
 	f, err := bpf.SocketOf(int(pid), int(fd))
 	if err != nil {
 		return 0, err
@@ -59,6 +64,9 @@ func (s *Session) OpenProcess(pid int32) (int32, error) {
 	if pid <= 0 {
 		return 0, fmt.Errorf("open process: %w: %d is no process id", ErrArgument, pid)
 	}
+	if err := s.May(policy.Action{Kind: policy.Process}); err != nil {
+		return 0, err
+	}
 	fd, err := unix.PidfdOpen(int(pid), 0)
 	if err != nil {
 		return 0, fmt.Errorf("open process %d: %w", pid, err)
@@ -68,6 +76,9 @@ func (s *Session) OpenProcess(pid int32) (int32, error) {
 
 // OpenCgroup opens a control group by path or local name.
 func (s *Session) OpenCgroup(path string) (int32, error) {
+	if err := s.May(policy.Action{Kind: policy.CgroupID}); err != nil {
+		return 0, err
+	}
 	f, err := kernel.OpenCgroup(s.name(path))
 	if err != nil {
 		return 0, fmt.Errorf("open cgroup %s: %w", path, err)
@@ -77,8 +88,19 @@ func (s *Session) OpenCgroup(path string) (int32, error) {
 
 // OpenFile opens a file or directory for its identity alone.
 func (s *Session) OpenFile(path string) (int32, error) {
+	real := s.name(path)
+	var err error = unix.ENOENT // neither an absolute path nor a local name
+	if filepath.IsAbs(real) {
+		real, err = filepath.EvalSymlinks(real)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("open file %s: %w", path, err)
+	}
+	if err := s.May(policy.Action{Kind: policy.File, Name: real}); err != nil {
+		return 0, err
+	}
 	// An O_PATH descriptor is not taken as a key; a plain one must not wait for the other end of a pipe.
-	fd, err := unix.Open(s.name(path), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	fd, err := unix.Open(real, unix.O_NOFOLLOW|unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
 		return 0, fmt.Errorf("open file %s: %w", path, err)
 	}

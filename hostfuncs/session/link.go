@@ -8,15 +8,35 @@ import (
 	"os"
 
 	"github.com/bowline-edge/bowline/bpf"
+	"github.com/bowline-edge/bowline/policy"
 )
 
 // Attach attaches a program. Local names in the target are resolved by [Session.Resolve].
 func (s *Session) Attach(p *bpf.Program, t bpf.Target) (int32, error) {
-	l, err := p.Attach(t)
+	l, err := s.AttachOwned(p, t)
 	if err != nil {
 		return 0, err
 	}
 	return s.add(l, l.Close)
+}
+
+// AttachOwned attaches a program of an object, which owns the link.
+func (s *Session) AttachOwned(p *bpf.Program, t bpf.Target) (*bpf.Link, error) {
+	at, t, err := p.Where(t)
+	if err != nil {
+		return nil, err
+	}
+	switch at.Hook {
+	case bpf.HookNone, bpf.HookSyscall, bpf.HookLWT, bpf.HookTCAction: // have no place, and the error says who runs them
+	default:
+		err = s.May(policy.Action{
+			Kind: policy.Attach, Hook: string(at.Hook), Sub: at.Kind, Name: at.Name, Symbol: at.Symbol, Offset: at.Offset,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return p.Attach(t)
 }
 
 // Link finds a link.

@@ -2,6 +2,8 @@ package session
 
 import (
 	"github.com/bowline-edge/bowline/bpf"
+	"github.com/bowline-edge/bowline/policy"
+	"github.com/bowline-edge/bowline/wasi-ebpf/abi"
 )
 
 // Map is a map that an instance has a handle of.
@@ -35,8 +37,12 @@ func (m *Map) end() error {
 
 // CreateMap makes a map without an object, within the budget of the session.
 func (s *Session) CreateMap(o bpf.MapOptions) (int32, error) {
+	err := s.May(policy.Action{Kind: policy.Map, Name: typeName(abi.MapTypes(), uint32(o.Type))})
+	if err != nil {
+		return 0, err
+	}
 	var m *bpf.Map
-	err := s.withRoom(func(limit uint64) (err error) {
+	err = s.withRoom(func(limit uint64) (err error) {
 		o.MapMemory = limit
 		m, err = bpf.CreateMap(o)
 		return err

@@ -16,7 +16,6 @@ type Object struct {
 	loaded  *bpf.Object // nil before the load
 	charged uint64      // of the session's memory
 	host    uint64      // of the host's memory
-	extra   int         // descriptors of its maps and programs
 	share   *sharedObject
 }
 
@@ -43,7 +42,6 @@ func (s *Session) closeObject(o *Object) error {
 	if o.loaded == nil {
 		return nil
 	}
-	s.extra -= o.extra
 	end := o.loaded.Close
 	if o.share != nil {
 		end = o.share.release
@@ -76,15 +74,9 @@ func (s *Session) Load(o *Object, opts bpf.LoadOptions) error {
 	if err != nil {
 		return err
 	}
-	extra := len(spec.Maps()) + len(spec.Programs())
-	if err := s.chargeExtra(extra); err != nil {
-		return fmt.Errorf("load BPF object: %w", err)
+	if err := s.mayLoad(spec); err != nil {
+		return err
 	}
-	defer func() {
-		if o.loaded == nil {
-			s.extra -= extra
-		}
-	}()
 	opts.Maps = o.replace
 	var loaded *bpf.Object
 	err = s.withRoom(func(limit uint64) (err error) {
@@ -103,7 +95,7 @@ func (s *Session) Load(o *Object, opts bpf.LoadOptions) error {
 		return errors.Join(fmt.Errorf("keep the verifier's log: %w", err), loaded.Close())
 	}
 	o.host += logs
-	o.loaded, o.charged, o.extra = loaded, loaded.MapMemory(), extra
+	o.loaded, o.charged = loaded, loaded.MapMemory()
 	s.memory -= o.charged
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/bowline-edge/bowline/bpf"
+	"github.com/bowline-edge/bowline/policy"
 )
 
 // pins opens our folder in the BPF file system.
@@ -16,7 +17,7 @@ func (s *Session) Pin(handle int32, name string) error {
 	if !ok {
 		return noHandle(handle, "map, program or link")
 	}
-	if err := checkName(name); err != nil {
+	if err := s.mayName(policy.Pin, name); err != nil {
 		return err
 	}
 	var pin func(*bpf.PinDir) error
@@ -40,7 +41,7 @@ func (s *Session) Pin(handle int32, name string) error {
 
 // OpenPinned opens what was pinned under a name.
 func (s *Session) OpenPinned(name string, kind Kind) (int32, error) {
-	if err := checkName(name); err != nil {
+	if err := s.mayName(policy.Pin, name); err != nil {
 		return 0, err
 	}
 	d, err := s.pins()
@@ -73,7 +74,7 @@ func (s *Session) OpenPinned(name string, kind Kind) (int32, error) {
 
 // Unpin removes a pin.
 func (s *Session) Unpin(name string) error {
-	if err := checkName(name); err != nil {
+	if err := s.mayName(policy.Pin, name); err != nil {
 		return err
 	}
 	d, err := s.pins()
@@ -81,6 +82,14 @@ func (s *Session) Unpin(name string) error {
 		return err
 	}
 	return errors.Join(d.Remove(name), d.Close())
+}
+
+// mayName checks a name of a share or a pin, and asks the policy.
+func (s *Session) mayName(kind policy.Kind, name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	return s.May(policy.Action{Kind: kind, Name: name})
 }
 
 // maxName is the longest name of a share or a pin.

@@ -1,10 +1,12 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/bowline-edge/bowline/bpf"
+	"github.com/bowline-edge/bowline/policy"
 )
 
 // Program finds a program.
@@ -27,6 +29,13 @@ func (s *Session) ObjectProgram(o *Object, name string) (int32, error) {
 
 // LoadProgram loads a program that the guest has generated. Instructions name maps by handle.
 func (s *Session) LoadProgram(o bpf.ProgramOptions) (int32, error) {
+	spec, err := o.Describe()
+	if err == nil {
+		err = s.mayLoadProgram(spec)
+	}
+	if err != nil {
+		return 0, err
+	}
 	o.Map = func(handle int32) (*bpf.Map, error) {
 		m, err := s.Map(handle)
 		if err != nil {
@@ -49,8 +58,23 @@ func (s *Session) LoadProgram(o bpf.ProgramOptions) (int32, error) {
 	})
 }
 
+// TestRun runs a program on given data.
+func (s *Session) TestRun(ctx context.Context, p *bpf.Program, r *bpf.TestRun) error {
+	kind := policy.TestRun
+	if r.LiveFrames {
+		kind = policy.LiveFrames
+	}
+	if err := s.May(policy.Action{Kind: kind}); err != nil {
+		return err
+	}
+	return p.TestRun(ctx, r)
+}
+
 // EnableStats lets the kernel measure all programs while the handle is open.
 func (s *Session) EnableStats() (int32, error) {
+	if err := s.May(policy.Action{Kind: policy.Stats}); err != nil {
+		return 0, err
+	}
 	c, err := bpf.EnableStats()
 	if err != nil {
 		return 0, err

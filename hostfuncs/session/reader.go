@@ -26,19 +26,6 @@ func openReader(m *bpf.Map, o SourceOptions) (reader, error) {
 	return r, nil
 }
 
-// descriptorsOf is how many descriptors a reader of a map has open: one to wait, one to wake and its own of the map, and one for each
-// CPU's buffer of a perf array.
-func descriptorsOf(m *Map) int {
-	if m.Type() != ebpf.PerfEventArray {
-		return 3
-	}
-	cpus, err := ebpf.PossibleCPU()
-	if err != nil {
-		return 3
-	}
-	return 3 + min(cpus, int(m.MaxEntries()))
-}
-
 var errTaken = errors.New("taken")
 
 // readCut takes one record that is too long for dst, and cuts it.

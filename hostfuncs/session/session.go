@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/bowline-edge/bowline/hostfuncs"
+	"github.com/bowline-edge/bowline/policy"
 )
 
 // Errors that callers branch on, besides those of package bpf.
@@ -38,8 +39,8 @@ var (
 
 // Defaults of [Options].
 const (
-	// DefaultMapMemory suits a box with 1 GB: an eighth of it.
-	DefaultMapMemory = 128 << 20
+	// DefaultMapMemory suits a box with 512 MB.
+	DefaultMapMemory = 32 << 20
 	// DefaultHostMemory has room for objects with the largest data that one may have.
 	DefaultHostMemory = 256 << 20
 	// DefaultHandles leaves room for other plugins in a process that may open 4096 files or more.
@@ -55,14 +56,17 @@ type Options struct {
 	// HostMemory is how many bytes of this process's memory BPF objects and logs of the verifier may take at a time. Zero means
 	// DefaultHostMemory.
 	HostMemory uint64
-	// Handles is how many handles may be open at a time. Four times as many descriptors of this process may be open behind them: of the
-	// maps and programs of objects, of readers and of shares. Zero means DefaultHandles.
+	// Handles is how many handles may be open at a time. Zero means DefaultHandles.
 	Handles int
 	// Names are local names: a plugin attaches to "uplink", and the box says that this is eth1. They stand for interfaces,
 	// cgroups, files and network namespaces.
 	Names map[string]string
 	// Shared are the objects that instances of this process share. Nil means that none can be shared.
 	Shared *Shared
+	// Guard decides what the plugin may do. Nil grants nothing.
+	Guard Guard
+	// Watch is told of every decision of the Guard; the error is nil if it allowed. Nil tells nobody.
+	Watch func(policy.Action, error)
 	// PinPath is the folder for pins, which must be in a BPF file system. Empty means DefaultPinPath.
 	PinPath string
 }
@@ -74,7 +78,7 @@ type Session struct {
 	host    uint64 // what is used of HostMemory
 	kept    bool   // maps may outlive their handles
 	closed  []closedMap
-	extra   int // descriptors beside one for each handle
+	shares  int
 	handles hostfuncs.Handles[*entry]
 	open    []*entry // in the order of opening
 }

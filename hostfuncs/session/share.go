@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/bowline-edge/bowline/bpf"
+	"github.com/bowline-edge/bowline/policy"
 )
 
 // Shared are the objects that instances of one process share by name. Maps are shared by [bpf.ShareMap], between processes. The
@@ -57,23 +58,23 @@ func (s *Session) Share(handle int32, name string) error {
 	if !ok {
 		return noHandle(handle, "map or object")
 	}
+	if err := s.mayName(policy.Share, name); err != nil {
+		return err
+	}
 	switch v := e.value.(type) {
 	case *Map:
-		if err := checkName(name); err != nil {
-			return err
-		}
-		if err := s.chargeExtra(1); err != nil {
-			return fmt.Errorf("share map as %s: %w", name, err)
+		if s.shares >= s.opts.Handles {
+			return fmt.Errorf("share map as %s: %w: %d names are in use, which is the limit", name, ErrTooMany, s.shares)
 		}
 		s.keep()
 		shared, err := bpf.ShareMap(name, v.Map)
 		if err != nil {
-			s.extra--
 			return err
 		}
+		s.shares++
 		before := v.close
 		v.close = func() error {
-			s.extra--
+			s.shares--
 			err := shared.Close()
 			if before != nil {
 				err = errors.Join(err, before())
@@ -93,9 +94,6 @@ var errKind = fmt.Errorf("wrong kind of object: %w", bpf.ErrUnsupported)
 func (s *Session) shareObject(o *Object, name string) error {
 	loaded, err := o.Loaded()
 	if err != nil {
-		return err
-	}
-	if err := checkName(name); err != nil {
 		return err
 	}
 	list := s.opts.Shared
@@ -120,7 +118,7 @@ func (s *Session) shareObject(o *Object, name string) error {
 
 // OpenShared opens what is shared under a name.
 func (s *Session) OpenShared(name string, kind Kind) (int32, error) {
-	if err := checkName(name); err != nil {
+	if err := s.mayName(policy.Share, name); err != nil {
 		return 0, err
 	}
 	switch kind {

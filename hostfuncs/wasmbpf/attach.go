@@ -41,7 +41,7 @@ func (s *instance) attach(_ context.Context, in engine.Instance, stack []uint64)
 		return fail(unix.EPERM), nil
 	}
 	if err = s.openPerf(o); err == nil {
-		err = o.attach(prog, target)
+		err = s.attachTo(prog, target)
 	}
 	s.env.Report("attach "+name, err)
 	return fail(hostfuncs.Errno(err)), nil
@@ -66,15 +66,15 @@ func (s *instance) openPerf(o *object) error {
 	return nil
 }
 
-// attach attaches one program. The ancestor ignores the target of all hooks
+// attachTo attaches one program. The ancestor ignores the target of all hooks
 // that libbpf attaches by itself, so a target that makes no sense for such
 // a hook is ignored here too.
-func (o *object) attach(prog *bpf.Program, target string) error {
+func (s *instance) attachTo(prog *bpf.Program, target string) error {
 	t, err := bpf.ParseTarget(prog.Hook(), target)
 	if err != nil && prog.AttachTo() == "" {
 		return err
 	}
-	_, err = o.obj.Attach(prog, t)
+	_, err = s.s.AttachOwned(prog, t)
 	return err
 }
 

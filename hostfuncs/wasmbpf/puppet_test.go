@@ -12,6 +12,7 @@ import (
 
 	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/internal/kerneltest"
+	"github.com/bowline-edge/bowline/policy"
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
 
@@ -74,6 +75,9 @@ func newPuppet(t *testing.T, eng engine.Engine, guest string, opts session.Optio
 		t.Fatal(err)
 	}
 	p := &puppet{t: t, eng: eng, next: 4096}
+	if opts.Guard == nil {
+		opts.Guard = everything(t)
+	}
 	bound, err := Provider{Options: opts}.Bind(engine.Env{
 		Name: "puppet",
 		Log:  func(l string) { p.logged = append(p.logged, l) },
@@ -97,6 +101,16 @@ func newPuppet(t *testing.T, eng engine.Engine, guest string, opts session.Optio
 	}
 	t.Cleanup(func() { closeAll(t, bound.Close, p.in.Close, mod.Close) })
 	return p
+}
+
+// everything are the rights of a plugin that may do all.
+func everything(t testing.TB) *policy.Rights {
+	t.Helper()
+	rights, err := policy.Effective(nil, policy.Plugin{}, policy.Everything())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rights
 }
 
 func testdata(t *testing.T, name string) []byte {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/bowline-edge/bowline/internal/kerneltest"
 	"github.com/bowline-edge/bowline/node"
+	"github.com/bowline-edge/bowline/policy"
 )
 
 func TestMain(m *testing.M) { kerneltest.Main(m) }
@@ -38,7 +39,7 @@ func TestEveryComfortFunctionWorksOnTheKernel(t *testing.T) {
 			defer cancel()
 			var stdout, stderr bytes.Buffer
 			opts := node.RunOptions{
-				File: "testdata/comfort.wasm", Engine: engine, CacheDir: "off", Stdout: &stdout, Stderr: &stderr,
+				Allow: policy.Everything(), File: "testdata/comfort.wasm", Engine: engine, CacheDir: "off", Stdout: &stdout, Stderr: &stderr,
 				Names: map[string]string{"uplink": "lo"},
 			}
 			// An engine that compiles on threads of its own makes them here, and not inside of the namespace.

@@ -1,0 +1,66 @@
+package node
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+
+	"github.com/bowline-edge/bowline/hostfuncs/session"
+	"github.com/bowline-edge/bowline/policy"
+)
+
+// guard tells the operator what a plugin was denied.
+type guard struct {
+	rights *policy.Rights
+	name   string
+	digest string
+	audit  io.Writer
+	watch  func(policy.Action, error)
+	t      *talk
+	told   map[string]bool
+}
+
+func newGuard(opts RunOptions, rights *policy.Rights, name string, wasm []byte, t *talk) *guard {
+	g := &guard{rights: rights, name: name, digest: digest(wasm), audit: opts.Audit, watch: opts.Watch, t: t, told: map[string]bool{}}
+	if g.audit == nil {
+		g.audit = t.w
+	}
+	return g
+}
+
+// session are the options of what the plugin has open.
+func (g *guard) session(opts RunOptions) session.Options {
+	limits := g.rights.Limits()
+	o := session.Options{
+		MapMemory: cmp.Or(opts.MapMemory, uint64(limits.MapMemory)), Handles: int(limits.Handles), Names: map[string]string{},
+		Shared: opts.Shared, Guard: g.rights, Watch: g.decided,
+	}
+	if opts.Policy != nil {
+		maps.Copy(o.Names, opts.Policy.Names)
+	}
+	maps.Copy(o.Names, opts.Names)
+	return o
+}
+
+// maxTold bounds what a guest can make the host remember.
+const maxTold = 256
+
+// decided is told of every decision, on the plugin's goroutine. Each denial is told once.
+func (g *guard) decided(a policy.Action, err error) {
+	if g.watch != nil {
+		g.watch(a, err)
+	}
+	var d *policy.Denied
+	if !errors.As(err, &d) {
+		return
+	}
+	key := d.Action.String()
+	if g.told[key] || len(g.told) == maxTold {
+		return
+	}
+	g.told[key] = true
+	g.t.note(key, err)
+	fmt.Fprintln(g.audit, auditLine(g.name, g.digest, d))
+}
