@@ -172,12 +172,12 @@ func parseFieldPath(path string) ([]fieldStep, error) {
 	}
 	var steps []fieldStep
 	for part := range strings.SplitSeq(path, ".") {
-		name, rest, _ := strings.Cut(part, "[")
+		name, _, _ := strings.Cut(part, "[")
 		if name == "" {
 			return nil, bad
 		}
 		steps = append(steps, fieldStep{name: name})
-		for rest = part[len(name):]; rest != ""; {
+		for rest := part[len(name):]; rest != ""; {
 			number, after, ok := strings.Cut(rest, "]")
 			n, err := strconv.ParseUint(strings.TrimPrefix(number, "["), 0, 32)
 			if !ok || err != nil || number[0] != '[' {

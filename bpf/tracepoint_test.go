@@ -9,12 +9,6 @@ import (
 	"github.com/bowline-edge/bowline/internal/kerneltest"
 )
 
-func openSomething() {
-	if f, err := os.Open("/dev/null"); err == nil {
-		f.Close()
-	}
-}
-
 func TestTracepointRunsWithoutTracefs(t *testing.T) {
 	_, p := loadHook(t, "trace", "tp")
 	checkRuns(t, mustAttach(t, p, Target{}), getpgid)

@@ -94,7 +94,7 @@ func checkMapOptions(o *abi.MapOptions, name string) error {
 	}
 	for _, r := range name {
 		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' || r == '.') {
-			return fmt.Errorf("create map %s: %w: the name has characters other than A-Z a-z 0-9 _ and .", name, session.ErrArgument)
+			return fmt.Errorf("create map %s: %w: the name may only have A-Z a-z 0-9 . and _", name, session.ErrArgument)
 		}
 	}
 	return nil

@@ -3,7 +3,6 @@ package ebpf
 import (
 	"context"
 	"encoding/binary"
-	"fmt"
 	"os"
 	"slices"
 	"testing"
@@ -332,7 +331,7 @@ func TestEveryFunctionIsThere(t *testing.T) {
 		out := p.room(4)
 		p.ok("version", ptr(out.ptr))
 		if got := p.u32(out.ptr); got != abi.Version {
-			t.Error(fmt.Sprintf("version %#x, want %#x", got, uint32(abi.Version)))
+			t.Errorf("version %#x, want %#x", got, uint32(abi.Version))
 		}
 	})
 }
