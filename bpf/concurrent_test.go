@@ -61,7 +61,8 @@ func TestClosingWhileInUse(t *testing.T) {
 			g.Go(func() {
 				for range 20 {
 					if err := use(); err != nil {
-						if !errors.Is(err, os.ErrClosed) {
+						// Old kernels take a program at a tracepoint once at a time.
+						if !errors.Is(err, os.ErrClosed) && !errors.Is(err, os.ErrExist) {
 							t.Error(err)
 						}
 						return
