@@ -24,7 +24,7 @@ type options struct {
 	kernels, packages, run, mirror, cache, results, table, from string
 	parallel                                                    int
 	limit, boot                                                 time.Duration
-	refresh, verbose                                            bool
+	refresh, verbose, again                                     bool
 }
 
 func main() {
@@ -44,6 +44,7 @@ func main() {
 	flag.DurationVar(&o.limit, "limit", 9*time.Minute, "time limit of one machine")
 	flag.DurationVar(&o.boot, "boot", time.Minute, "time limit of a boot; a busy host needs more")
 	flag.BoolVar(&o.refresh, "refresh", false, "ask the archive for newer kernels")
+	flag.BoolVar(&o.again, "again", true, "run what failed once more; the second result counts")
 	flag.BoolVar(&o.verbose, "v", false, "show all output")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -82,6 +83,9 @@ func testKernels(ctx context.Context, o *options) error {
 		return err
 	}
 	reports, err := runAll(ctx, o, b)
+	if err == nil && o.again {
+		err = runAgain(ctx, o, b, reports)
+	}
 	if err != nil {
 		return err
 	}

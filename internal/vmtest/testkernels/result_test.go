@@ -12,6 +12,25 @@ const said = "\x16=== RUN   TestA\n\x16=== ATTR  TestA covers prog XDP\n    a_te
 	"\x16=== RUN   TestB/new\n    b_test.go:12: broken\n\x16--- FAIL: TestB (1.00s)\n    \x16--- SKIP: TestB/old (0.25s)\n    \x16--- FAIL: TestB/new (0.25s)\n" +
 	"\x16FAIL\n"
 
+func TestOnlyTestsThatFailedRunAgain(t *testing.T) {
+	for _, tc := range []struct {
+		title string
+		r     report
+		names string
+		ok    bool
+	}{
+		{"all passed", report{Tests: []*result{{Tests: []*test{{Name: "TestA", Result: "pass"}}}}}, "", true},
+		{"one failed", report{Tests: []*result{{Status: 1, Tests: []*test{{Name: "TestA", Result: "pass"}, {Name: "TestB", Result: "fail"}, {Name: "TestB/x", Result: "fail"}}}}}, "TestB TestB", true},
+		{"a leak", report{Tests: []*result{{Status: 1, Tests: []*test{{Name: "TestA", Result: "pass"}}}}}, "", false},
+		{"no boot", report{Error: "panic"}, "", false},
+	} {
+		names, ok := tc.r.failures()
+		if got := strings.Join(names, " "); got != tc.names && ok || ok != tc.ok {
+			t.Errorf("%s: got %q, %v", tc.title, got, ok)
+		}
+	}
+}
+
 func TestOutputOfTestsIsUnderstood(t *testing.T) {
 	r, err := readResult(context.Background(), "p", []byte(said))
 	if err != nil {
