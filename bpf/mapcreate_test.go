@@ -142,6 +142,23 @@ func TestMadeMapsAreCharged(t *testing.T) {
 	}
 }
 
+// The kernel wants to see a map like those that a map of maps holds, so one is made, and may be as large as the object says.
+func TestInnerMapsAreCharged(t *testing.T) {
+	s := open(t, "maps")
+	inner := s.coll.Maps["outer"].InnerMap
+	inner.MaxEntries = 1 << 20          // of 8 bytes
+	s.coll.Maps["outer"].Contents = nil // its own is smaller
+	_, err := s.Load(LoadOptions{MapMemory: 4 << 20})
+	wantError(t, err, ErrMapMemory, "create map outer", "8192 KiB")
+	o := loadSpec(t, s, LoadOptions{MapMemory: 10 << 20})
+	if got := o.MapMemory(); got > 4<<20 {
+		t.Errorf("the object stays charged %d bytes, although the example is gone", got)
+	}
+	inner.MaxEntries = math.MaxInt32 + 1
+	err = (&loader{spec: s}).charge("outer", s.coll.Maps["outer"]) // not Load: a kernel that were asked might not survive it
+	wantError(t, err, unix.E2BIG, "outer (inner)")
+}
+
 func TestFrozenMapsAreReadOnly(t *testing.T) {
 	m := create(t, MapOptions{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1})
 	if err := m.Freeze(); err != nil {

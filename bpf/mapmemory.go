@@ -53,11 +53,24 @@ func times(a, b uint64) uint64 {
 // charge takes a map's memory from what the load may use.
 func (l *loader) charge(name string, spec *ebpf.MapSpec) error {
 	need, err := checkMemory(name, spec, 0)
-	if err != nil || l.opts.MapMemory == 0 {
+	if err != nil {
 		return err
 	}
-	if left := l.opts.MapMemory - l.charged; need > left {
+	var template uint64 // what a map of maps holds is made, too, for as long as the kernel looks at it
+	if spec.InnerMap != nil {
+		if template, err = checkMemory(name+" (inner)", spec.InnerMap, 0); err != nil {
+			return err
+		}
+	}
+	if l.opts.MapMemory == 0 {
+		return nil
+	}
+	left := l.opts.MapMemory - l.charged
+	if need > left {
 		return memoryError(name, need, left, l.opts.MapMemory)
+	}
+	if template > left-need {
+		return memoryError(name+", a map like those that it holds", template, left-need, l.opts.MapMemory)
 	}
 	l.charged += need
 	l.charges[name] = need
