@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/cilium/ebpf/asm"
 )
 
 // damaged returns one of our objects after f changed its section headers.
@@ -73,6 +75,17 @@ func TestObjectsThatWouldTakeTooMuchAreRefused(t *testing.T) {
 type zeroes struct{}
 
 func (zeroes) ReadAt(b []byte, _ int64) (int, error) { clear(b); return len(b), nil }
+
+// What an object takes in memory grows with what its programs are after the functions that they call were copied into them.
+func TestMemoryCountsInstructions(t *testing.T) {
+	s := open(t, "maps")
+	before := s.Memory()
+	p := s.coll.Programs["first"]
+	p.Instructions = append(p.Instructions, make(asm.Instructions, 1000)...)
+	if got := s.Memory() - before; got < 1000*16 || got > 1000*100 {
+		t.Errorf("1000 more instructions take %d bytes more", got)
+	}
+}
 
 // Many small programs that call one large function would each get a copy of it.
 func TestCallsAreBounded(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -104,6 +105,22 @@ func (s *Spec) Programs() []ProgramSpec {
 		out = append(out, s.describe(s.coll.Programs[name]))
 	}
 	return out
+}
+
+// Memory is about how many bytes of this process's memory the object takes: it may be far more than the file, because every program
+// has its own copy of the functions that it calls.
+func (s *Spec) Memory() uint64 {
+	const perInsn, perProgram = uint64(unsafe.Sizeof(asm.Instruction{})), 1 << 10
+	var sum uint64
+	for _, p := range s.coll.Programs {
+		sum += perProgram + perInsn*uint64(len(p.Instructions))
+	}
+	for name, m := range s.coll.Maps {
+		if isData(name) { // need not be in the file
+			sum += uint64(m.ValueSize)
+		}
+	}
+	return sum
 }
 
 // Maps describes the maps by name.

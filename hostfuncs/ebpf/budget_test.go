@@ -1,6 +1,7 @@
 package ebpf
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 
+	"github.com/bowline-edge/bowline/bpf"
 	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/internal/kerneltest"
 	"github.com/bowline-edge/bowline/wasi-ebpf/abi"
@@ -105,7 +107,11 @@ func TestNamesOfAMapAreLimited(t *testing.T) {
 // Objects that are only opened, and logs, take memory of the host.
 func TestObjectsAndLogsAreCharged(t *testing.T) {
 	elf := file(t, variables)
-	withOptions(t, session.Options{HostMemory: 3 * uint64(len(elf))}, func(t *testing.T, p *puppet) {
+	spec, err := bpf.Open(bytes.NewReader(elf))
+	if err != nil {
+		t.Fatal(err)
+	}
+	withOptions(t, session.Options{HostMemory: 3*(uint64(len(elf))+spec.Memory()) - 1}, func(t *testing.T, p *puppet) {
 		out := ptr(p.room(4).ptr)
 		var open []int32
 		for range 2 {

@@ -25,12 +25,7 @@ func (s *Session) OpenObject(elf []byte) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	o := &Object{spec: spec, replace: map[string]*bpf.Map{}, host: uint64(len(elf))}
-	for _, m := range spec.Maps() {
-		if m.Internal { // variables, which need not be in the file
-			o.host += uint64(m.ValueSize)
-		}
-	}
+	o := &Object{spec: spec, replace: map[string]*bpf.Map{}, host: uint64(len(elf)) + spec.Memory()}
 	if err := s.chargeHost(o.host); err != nil {
 		return 0, fmt.Errorf("open BPF object: %w", err)
 	}
