@@ -194,5 +194,10 @@ func TestThingsOfTheHostAreOpenedByName(t *testing.T) {
 		for _, name := range []string{"", "/no/such/file", "/proc/self/exe/x", strings.Repeat("a", 300), "/proc/self/exe\n"} {
 			p.want(abi.NOENT, "file_open", name, out)
 		}
+		pipe := t.TempDir() + "/pipe"
+		must(t, unix.Mkfifo(pipe, 0o600))
+		for _, name := range []string{"/dev/null", "/dev/ptmx", pipe} { // to open them does something
+			p.want(abi.NOTSUP, "file_open", name, out)
+		}
 	})
 }

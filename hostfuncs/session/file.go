@@ -99,12 +99,30 @@ func (s *Session) OpenFile(path string) (int32, error) {
 	if err := s.May(policy.Action{Kind: policy.File, Name: real}); err != nil {
 		return 0, err
 	}
-	// An O_PATH descriptor is not taken as a key; a plain one must not wait for the other end of a pipe.
-	fd, err := unix.Open(real, unix.O_NOFOLLOW|unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	fd, err := openPlain(real)
 	if err != nil {
 		return 0, fmt.Errorf("open file %s: %w", path, err)
 	}
 	return s.addFile(os.NewFile(uintptr(fd), path), Path)
+}
+
+// openPlain opens a regular file or a directory. Opening anything else does something: it arms a watchdog, makes a terminal, lets the
+// other end of a pipe go on. So what is there is looked at first, through a descriptor that only names it and that is not taken as a key.
+func openPlain(path string) (int, error) {
+	place, err := unix.Open(path, unix.O_NOFOLLOW|unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(place)
+	var st unix.Stat_t
+	if err := unix.Fstat(place, &st); err != nil {
+		return -1, err
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG, unix.S_IFDIR:
+		return unix.Open(fmt.Sprintf("/proc/self/fd/%d", place), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	}
+	return -1, fmt.Errorf("%w: it is neither a regular file nor a directory", errKind)
 }
 
 // isMissing reports whether a look-up found no such key.
