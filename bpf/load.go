@@ -257,13 +257,16 @@ func (l *loader) loadCounting(p *ebpf.ProgramSpec) (*ebpf.Program, *ebpf.Program
 	return nil, nil
 }
 
+// unknownSection is a section name that says nothing about the kind of program.
+func unknownSection(program, section string) error {
+	return fmt.Errorf("program %s: section %q: %w: unknown kind of program; use a name that libbpf knows, such as \"xdp\" or \"tp_btf/sched_process_exec\"",
+		program, short(section), ErrType)
+}
+
 // loadProgram loads one program, with counters if it writes to rings and the verifier agrees.
 func (l *loader) loadProgram(p *ebpf.ProgramSpec) error {
 	if p.Type == ebpf.UnspecifiedProgram {
-		return &UnsupportedError{
-			Feature: fmt.Sprintf("program %s: section %q", p.Name, p.SectionName), Reason: "unknown kind of program",
-			Need: "a section name that libbpf knows, such as \"xdp\" or \"tp_btf/sched_process_exec\"",
-		}
+		return unknownSection(p.Name, p.SectionName)
 	}
 	prog, _ := l.loadCounting(p)
 	if prog == nil {

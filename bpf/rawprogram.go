@@ -80,10 +80,7 @@ func (o *ProgramOptions) spec() (*ebpf.ProgramSpec, error) {
 	if o.Section != "" {
 		t, to, ok := typeOfSection(o.Section)
 		if !ok {
-			return nil, &UnsupportedError{
-				Feature: fmt.Sprintf("program %s: section %q", spec.Name, short(o.Section)), Reason: "unknown kind of program",
-				Need: "a section name that libbpf knows, such as \"xdp\" or \"tp_btf/sched_process_exec\"",
-			}
+			return nil, unknownSection(spec.Name, o.Section)
 		}
 		spec.SectionName, spec.Type, spec.AttachType, spec.Flags, spec.AttachTo = o.Section, t.typ, t.attach, t.flags, to
 	}

@@ -64,7 +64,7 @@ func writeImports(w io.Writer, in *inspection, s style) {
 	}
 	fmt.Fprintf(w, "\n%s\n", s.bold("imports"))
 	for _, i := range in.Imports {
-		mark := fmt.Sprintf("%-9s", i.Interface)
+		mark := fmt.Sprintf("%-10s", i.Interface)
 		if i.Interface == "unknown" {
 			mark = s.red(mark)
 		}

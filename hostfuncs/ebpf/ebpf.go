@@ -113,6 +113,9 @@ func (i *instance) Func(imp engine.Import) engine.HostFunc {
 			Module: imp.Module, Name: imp.Name, Type: imp.Type,
 			Call: func(ctx context.Context, in engine.Instance, stack []uint64) error {
 				no := i.do(ctx, in, stack, f.call)
+				if no == abi.PERM || no == abi.NOTSUP && f.name != "kernel_probe" {
+					i.env.Note(f.name, i.last) // what the plugin ends with may be for that
+				}
 				if !errnos.has(no) {
 					no = abi.IO // as the contract says of errors that have no number there; last_error has the text
 				}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bowline-edge/bowline/bpf"
 	"github.com/bowline-edge/bowline/hostfuncs/session"
+	"github.com/bowline-edge/bowline/internal/kernel"
 	"github.com/bowline-edge/bowline/policy"
 	"github.com/bowline-edge/bowline/wasi-ebpf/abi"
 )
@@ -34,7 +35,9 @@ var kinds = []struct {
 	{session.ErrArgument, abi.INVAL},
 	{bpf.ErrFormat, abi.NOEXEC},
 	{bpf.ErrUnsupported, abi.NOTSUP},
+	{kernel.ErrUnsupported, abi.NOTSUP},
 	{bpf.ErrPermission, abi.PERM},
+	{kernel.ErrPermission, abi.PERM},
 	{bpf.ErrVerifier, abi.ACCES},
 	{bpf.ErrMapMemory, abi.NOMEM},
 	{bpf.ErrNotFound, abi.NOENT},

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/bowline-edge/bowline/hostfuncs/session"
+	"github.com/bowline-edge/bowline/internal/kernel"
 	"github.com/bowline-edge/bowline/internal/kerneltest"
 	"github.com/bowline-edge/bowline/wasi-ebpf/abi"
 )
@@ -60,6 +61,22 @@ func TestProbesAnswerByName(t *testing.T) {
 		} {
 			if got := p.call("kernel_probe", tc.what, tc.name); got != tc.want {
 				t.Errorf("probe %d %q: got %s, want %s: %s", tc.what, tc.name, got, tc.want, p.lastError())
+			}
+		}
+	})
+}
+
+// What the kernel lacks is NOTSUP, whatever the kernel: each hook has the answer that the probe of the command gives.
+func TestProbesOfHooksAnswerAsTheCommandDoes(t *testing.T) {
+	onEngines(t, func(t *testing.T, p *puppet) {
+		for _, h := range abi.Hooks() {
+			f := kernel.ProbeHook(h.Name)
+			want, ok := map[kernel.ProbeAnswer]abi.Errno{kernel.ProbeYes: abi.SUCCESS, kernel.ProbeNo: abi.NOTSUP}[f.Answer]
+			if !ok {
+				want = abi.IO
+			}
+			if got := p.call("kernel_probe", abi.ProbeHook, h.Name); got != want {
+				t.Errorf("hook %s, which is %q: got %s, want %s: %s", h.Name, f.Answer, got, want, p.lastError())
 			}
 		}
 	})

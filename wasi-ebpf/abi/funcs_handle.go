@@ -23,7 +23,7 @@ func handleFuncs() []Func {
 		},
 		{
 			Family: "handle", Name: "share",
-			Doc:    "Gives a map or an object a name under which other instances of the host, and for maps other hosts on the same machine, open it with open_shared. The share lasts as long as a handle of it is open anywhere; the last one to close it, or to end in any way, ends it.",
+			Doc:    "Gives a map or an object a name under which other instances of the host, and for maps other processes of the same host program on this machine, open it with open_shared; how they find it is the host program's own matter. The share lasts as long as a handle of it is open anywhere; the last one to close it, or to end in any way, ends it.",
 			Params: []Param{{Name: "handle", Kind: Handle, Of: "any", Doc: "A map, or an object that is loaded."}, name},
 			Errnos: cases("EXIST: Something is shared under that name.", "NOTSUP: Objects of this kind cannot be shared.", badName),
 		},
@@ -31,7 +31,7 @@ func handleFuncs() []Func {
 			Family: "handle", Name: "open_shared",
 			Doc:    "Opens what was shared under a name.",
 			Params: []Param{name, kind, outHandle("any")},
-			Errnos: cases("NOENT: Nothing is shared under that name.", "INVAL: It is of another kind, or the name is not one."),
+			Errnos: cases("NOENT: Nothing is shared under that name.", "INVAL: The kind is neither map nor object, or the name is not one. Maps and objects have names of their own."),
 		},
 		{
 			Family: "handle", Name: "pin",

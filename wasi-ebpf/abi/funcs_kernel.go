@@ -11,7 +11,7 @@ func kernelFuncs() []Func {
 			Family: "kernel", Name: "kernel_probe",
 			Doc:    "Says whether the kernel has a program type, a map type, a helper or a hook, by trying it. SUCCESS means yes; NOTSUP no, with the reason in last_error.",
 			Params: []Param{in("what", "Of probe.", U32), in("name", "As the enumeration probe shows.", Text)},
-			Errnos: cases("NOENT: The host does not know that name."),
+			Errnos: cases("NOENT: The host does not know that name.", "IO: It cannot be told without attaching; last_error says why."),
 		},
 		{
 			Family: "kernel", Name: "kernel_symbol",

@@ -61,7 +61,7 @@ func mapFuncs() []Func {
 		},
 		{
 			Family: "map", Name: "map_lookup_batch",
-			Doc:    "Copies many entries: as many as fit into both buffers and are there. When nothing changes the map, the calls from one beginning answer each entry once. After the last entry out_count is 0. On kernels without batches (before Linux 5.6), and for types without them, the host does the same with single calls.",
+			Doc:    "Copies many entries: as many as fit whole into both buffers, at least one, and are there. When nothing changes the map, the calls from one beginning answer each entry once. After the last entry out_count is 0. On kernels without batches (before Linux 5.6), and for types without them, the host does the same with single calls.",
 			Params: []Param{m, cursor, keysOut, valuesOut, flags, count},
 			Errnos: cases(small, sparse, size, closed),
 		},

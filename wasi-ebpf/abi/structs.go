@@ -58,7 +58,7 @@ type MapInfo struct {
 
 // ProgramOptions describe a program that the guest has generated.
 type ProgramOptions struct {
-	Name       Span   `doc:"A C identifier of at most 15 bytes."`
+	Name       Span   `doc:"For people: the kernel keeps 15 bytes, with _ for what it does not take."`
 	Section    Span   `doc:"An ELF section name such as \"xdp\" or \"tp_btf/sched_switch\", which says type, hook and place. Empty if type says it."`
 	License    Span   `doc:"For example \"GPL\", which many helpers want."`
 	Insns      Span   `doc:"struct bpf_insn, in the kernel's byte order. Where the kernel wants the descriptor of a map (BPF_PSEUDO_MAP_FD, BPF_PSEUDO_MAP_VALUE), imm is a handle."`

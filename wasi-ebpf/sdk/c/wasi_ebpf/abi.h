@@ -344,7 +344,10 @@ EBPF_ASSERT(offsetof(struct ebpf_map_info, name) == 48);
  * A program that the guest has generated.
  */
 struct ebpf_program_options {
-	struct ebpf_span name; /* A C identifier of at most 15 bytes. */
+	/*
+	 * For people: the kernel keeps 15 bytes, with _ for what it does not take.
+	 */
+	struct ebpf_span name;
 	/*
 	 * An ELF section name such as "xdp" or "tp_btf/sched_switch", which says type, hook and
 	 * place. Empty if type says it.
@@ -690,9 +693,10 @@ EBPF_IMPORT(close)
 extern ebpf_errno ebpf_close(ebpf_handle handle);
 
 /*
- * Gives a map or an object a name under which other instances of the host, and for maps other hosts
- * on the same machine, open it with open_shared. The share lasts as long as a handle of it is open
- * anywhere; the last one to close it, or to end in any way, ends it.
+ * Gives a map or an object a name under which other instances of the host, and for maps other
+ * processes of the same host program on this machine, open it with open_shared; how they find it is
+ * the host program's own matter. The share lasts as long as a handle of it is open anywhere; the
+ * last one to close it, or to end in any way, ends it.
  *   handle      A map, or an object that is loaded.
  *   name        1 to 64 characters out of A-Z a-z 0-9 _ - and ., not beginning with a dot.
  *   EBPF_EEXIST    Something is shared under that name.
@@ -708,7 +712,8 @@ extern ebpf_errno ebpf_share(ebpf_handle handle, const char *name, uint32_t name
  *   kind        The kind that is expected, of EBPF_KIND_*.
  *   out         Receives the handle, which the guest closes.
  *   EBPF_ENOENT    Nothing is shared under that name.
- *   EBPF_EINVAL    It is of another kind, or the name is not one.
+ *   EBPF_EINVAL    The kind is neither map nor object, or the name is not one. Maps and objects
+ *                   have names of their own.
  */
 EBPF_IMPORT(open_shared)
 extern ebpf_errno ebpf_open_shared(const char *name, uint32_t name_len, uint32_t kind,
@@ -1014,10 +1019,10 @@ extern ebpf_errno ebpf_map_lookup_and_delete(ebpf_map map, const void *key, uint
 					     void *value, uint32_t value_size, uint64_t flags);
 
 /*
- * Copies many entries: as many as fit into both buffers and are there. When nothing changes the
- * map, the calls from one beginning answer each entry once. After the last entry out_count is 0. On
- * kernels without batches (before Linux 5.6), and for types without them, the host does the same
- * with single calls.
+ * Copies many entries: as many as fit whole into both buffers, at least one, and are there. When
+ * nothing changes the map, the calls from one beginning answer each entry once. After the last
+ * entry out_count is 0. On kernels without batches (before Linux 5.6), and for types without them,
+ * the host does the same with single calls.
  *   map         The map.
  *   cursor      cursor_size bytes that the guest keeps between the calls. All zero is the
  *               beginning; else only what the last call left there.
@@ -1398,6 +1403,7 @@ extern ebpf_errno ebpf_kernel_info(struct ebpf_kernel_info *out, uint32_t out_si
  *   what        Of EBPF_PROBE_*.
  *   name        As the enumeration probe shows.
  *   EBPF_ENOENT    The host does not know that name.
+ *   EBPF_EIO       It cannot be told without attaching; last_error says why.
  */
 EBPF_IMPORT(kernel_probe)
 extern ebpf_errno ebpf_kernel_probe(uint32_t what, const char *name, uint32_t name_len);

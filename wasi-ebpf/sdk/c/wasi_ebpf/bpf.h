@@ -111,13 +111,36 @@ static inline char *bpf_error_text(char *buf, uint32_t size)
 	return buf;
 }
 
+/* What went wrong in these headers themselves, and not in the host. NULL is nothing. */
+static inline const char **bpf_i_own_error(void)
+{
+	static const char *text;
+
+	return &text;
+}
+
+/* Allocates zeroed memory, and remembers for bpf_perror that there was none. */
+static inline void *bpf_i_alloc(size_t size)
+{
+	void *p = calloc(1, size);
+
+	if (!p)
+		*bpf_i_own_error() = "out of memory (see bowline run --memory)";
+	return p;
+}
+
 /* Prints a line on standard error: what, a colon, and the whole text behind the last error. */
 static inline void bpf_perror(const char *what)
 {
 	uint32_t len = 0;
 	char *text = NULL;
 
-	if (!ebpf_last_error(NULL, 0, &len))
+	if (*bpf_i_own_error()) {
+		fprintf(stderr, "%s: %s\n", what, *bpf_i_own_error());
+		*bpf_i_own_error() = NULL;
+		return;
+	}
+	if (!ebpf_last_error(NULL, 0, &len) && len)
 		text = (char *)malloc((size_t)len + 1);
 	fprintf(stderr, "%s: %s\n", what, text ? bpf_error_text(text, len + 1) : "error without a text");
 	free(text);

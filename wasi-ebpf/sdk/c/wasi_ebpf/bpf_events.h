@@ -41,13 +41,13 @@ static inline void bpf_events_close(bpf_events *ev)
 /* Opens a reader without sources. Returns NULL on an error. */
 static inline bpf_events *bpf_events_new(void)
 {
-	bpf_events *ev = (bpf_events *)calloc(1, sizeof *ev);
+	bpf_events *ev = (bpf_events *)bpf_i_alloc(sizeof *ev);
 	ebpf_errno err;
 
 	if (!ev)
 		return NULL;
 	ev->room = BPF_EVENTS_ROOM;
-	ev->buf = (char *)malloc(ev->room);
+	ev->buf = (char *)bpf_i_alloc(ev->room);
 	err = ev->buf ? ebpf_events_open(&ev->handle) : EBPF_ENOMEM;
 	if (!err)
 		return ev;
@@ -95,7 +95,7 @@ static inline int bpf_i_events_fill(bpf_events *ev, int32_t timeout_ms)
 		ev->lost += batch.lost;
 		if (err == EBPF_EMSGSIZE && batch.need > ev->room) {
 			free(ev->buf);
-			ev->buf = (char *)malloc(batch.need);
+			ev->buf = (char *)bpf_i_alloc(batch.need);
 			ev->room = ev->buf ? batch.need : 0;
 			ev->at = ev->end = ev->buf;
 			err = ev->buf ? EBPF_ESUCCESS : EBPF_ENOMEM;
@@ -141,7 +141,7 @@ static inline int32_t bpf_ring_write(bpf_map m, const void *data, uint32_t size)
 	struct ebpf_frame *f;
 	ebpf_errno err;
 
-	if (padded < size || !(f = (struct ebpf_frame *)calloc(1, sizeof *f + (size_t)padded)))
+	if (padded < size || !(f = (struct ebpf_frame *)bpf_i_alloc(sizeof *f + (size_t)padded)))
 		return -EBPF_ENOMEM;
 	f->size = size;
 	memcpy(f + 1, data, size);

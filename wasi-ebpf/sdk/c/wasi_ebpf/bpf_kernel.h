@@ -99,7 +99,7 @@ static inline int32_t bpf_interface_index(const char *name)
 	while (!err && count > room) {
 		free(list);
 		room = count + 8; /* devices may come */
-		list = (struct ebpf_interface *)malloc(room * sizeof *list);
+		list = (struct ebpf_interface *)bpf_i_alloc(room * sizeof *list);
 		err = list ? ebpf_kernel_interfaces(list, room * (uint32_t)sizeof *list, &count) : EBPF_ENOMEM;
 	}
 	for (i = 0; !err && i < count; i++)

@@ -128,8 +128,8 @@ static inline int bpf_i_walk_room(bpf_walk *w, uint32_t room)
 {
 	free(w->keys);
 	free(w->values);
-	w->keys = (char *)malloc((size_t)room * w->key_size);
-	w->values = (char *)malloc((size_t)room * w->entry_size);
+	w->keys = (char *)bpf_i_alloc((size_t)room * w->key_size);
+	w->values = (char *)bpf_i_alloc((size_t)room * w->entry_size);
 	w->room = room;
 	return w->keys && w->values;
 }
@@ -151,14 +151,14 @@ static inline bpf_walk *bpf_walk_open(bpf_map m)
 	struct ebpf_map_info info;
 	bpf_walk *w;
 
-	if (bpf_map_describe(m, &info) || !(w = (bpf_walk *)calloc(1, sizeof *w)))
+	if (bpf_map_describe(m, &info) || !(w = (bpf_walk *)bpf_i_alloc(sizeof *w)))
 		return NULL;
 	w->map = m;
 	w->key_size = info.key_size;
 	w->entry_size = info.entry_size;
 	w->cpus = info.values;
 	w->cursor_size = info.cursor_size;
-	w->cursor = (char *)calloc(1, info.cursor_size);
+	w->cursor = (char *)bpf_i_alloc(info.cursor_size);
 	if (w->cursor && bpf_i_walk_room(w, 256))
 		return w;
 	bpf_walk_close(w);
