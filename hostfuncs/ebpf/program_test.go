@@ -10,6 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 
+	"github.com/bowline-edge/bowline/internal/kernel"
 	"github.com/bowline-edge/bowline/wasi-ebpf/abi"
 )
 
@@ -162,6 +163,12 @@ func TestTestRunsAreRefusedForWhatTheyAre(t *testing.T) {
 			{"uprobe", abi.TestRun{}, abi.NOTSUP},
 			{"syscall", abi.TestRun{CtxIn: packet}, abi.SUCCESS},
 		} {
+			switch v := kernel.Running(); {
+			case tc.section == "syscall" && !v.AtLeast(5, 14):
+				continue
+			case tc.section == "xdp" && tc.want == abi.INVAL && tc.run.DataIn.Len < 14 && !v.AtLeast(5, 18): // took less than a header
+				tc.want = abi.SUCCESS
+			}
 			prog, no := p.program(tc.section, insns(t, asm.Mov.Imm(asm.R0, 1), asm.Return()))
 			if no != abi.SUCCESS {
 				t.Fatalf("%s: %s: %s", tc.section, no, p.lastError())
