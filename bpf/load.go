@@ -268,6 +268,9 @@ func (l *loader) loadProgram(p *ebpf.ProgramSpec) error {
 	if p.Type == ebpf.UnspecifiedProgram {
 		return unknownSection(p.Name, p.SectionName)
 	}
+	if err := checkNotMarker(p.Type, p.Name); err != nil {
+		return err
+	}
 	prog, _ := l.loadCounting(p)
 	if prog == nil {
 		var err error

@@ -100,7 +100,7 @@ func (o *ProgramOptions) spec() (*ebpf.ProgramSpec, error) {
 	case len(o.Section) > maxAttachTo || len(spec.AttachTo) > maxAttachTo || strings.ContainsFunc(spec.AttachTo, func(r rune) bool { return r < ' ' }):
 		return nil, badTarget("load program %s: attach to %q: too long or with control characters", spec.Name, short(spec.AttachTo))
 	}
-	return spec, nil
+	return spec, checkNotMarker(spec.Type, o.Name)
 }
 
 // maxLicense is what the kernel reads of a licence.

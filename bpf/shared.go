@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -195,15 +196,34 @@ func checkShareName(name string) error {
 	return nil
 }
 
+// markerPrefix is what names of markers begin with.
+const markerPrefix = "bl_"
+
 // markerName is the kernel name of the markers of a share: 12 characters of a hash, about 71 bits.
 func markerName(name string) string {
 	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	sum := sha256.Sum256([]byte(name))
-	out := []byte("bl_")
+	out := []byte(markerPrefix)
 	for i := range 12 {
 		out = append(out, digits[binary.LittleEndian.Uint16(sum[2*i:])%uint16(len(digits))])
 	}
 	return string(out)
+}
+
+// checkNotMarker refuses a program of a plugin that others would take for a marker: it would name a map of its own for the share, or keep
+// the name from those who may share under it. The kernel sees a name without the characters that it does not take, or with an
+// underscore in place of them.
+func checkNotMarker(typ ebpf.ProgramType, name string) error {
+	if typ != ebpf.SocketFilter {
+		return nil
+	}
+	stripped := mapKernelName(name) // the same letters
+	for _, seen := range []string{kernelName(name), cText(stripped[:])} {
+		if strings.HasPrefix(seen, markerPrefix) {
+			return fmt.Errorf("load program %s: %w: names that begin with %s are those of shares; give it another", short(name), ErrFormat, markerPrefix)
+		}
+	}
+	return nil
 }
 
 // listRefused explains why the kernel's table of programs cannot be read.

@@ -380,3 +380,24 @@ func TestASharedRingHasOneReaderInAProcess(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A program with the name of a marker would give others a map of its own under the name of a share.
+func TestProgramsOfPluginsAreNoMarkers(t *testing.T) {
+	name := shareName(t)
+	insns := code(t, asm.Mov.Imm(asm.R0, 0), asm.Return())
+	for _, named := range []string{markerName(name), "$" + markerName(name), "bl$" + markerName(name)[3:]} {
+		_, err := LoadProgram(ProgramOptions{Name: named, Type: ebpf.SocketFilter, License: "GPL", Insns: insns})
+		wantError(t, err, ErrFormat, "names that begin with bl_")
+		s := open(t, "maps")
+		s.coll.Programs["first"].Name = named
+		_, err = s.Load(LoadOptions{})
+		wantError(t, err, ErrFormat, "names that begin with bl_")
+	}
+	p, err := LoadProgram(ProgramOptions{Name: "able_1", Type: ebpf.SocketFilter, License: "GPL", Insns: insns})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}
