@@ -77,6 +77,9 @@ type position struct {
 // checkELF refuses what would make the parser behind it take time or memory out of proportion to the file, and returns where
 // each function lies.
 func checkELF(b []byte) (map[string]position, error) {
+	if err := checkNames(b); err != nil {
+		return nil, err
+	}
 	f, err := elf.NewFile(bytes.NewReader(b))
 	if err != nil {
 		return nil, &FormatError{Reason: "damaged ELF file: " + strings.TrimPrefix(err.Error(), "elf: "), Cause: err}

@@ -71,6 +71,41 @@ func TestObjectsThatWouldTakeTooMuchAreRefused(t *testing.T) {
 	}
 }
 
+// Symbols and sections that all have the same long name would be copied one by one.
+func TestNamesAreBounded(t *testing.T) {
+	const long, many = 1 << 20, 100
+	names := append(append([]byte{0}, bytes.Repeat([]byte("a"), long)...), 0)
+	for what, symbols := range map[string]bool{"symbols": true, "sections": false} {
+		var table []byte
+		sections := []elf.Section64{{}, {Type: uint32(elf.SHT_STRTAB), Off: 64, Size: uint64(len(names))}}
+		at := 64 + uint64(len(names))
+		if symbols {
+			for range many {
+				table, _ = binary.Append(table, binary.NativeEndian, elf.Sym64{Name: 1})
+			}
+			sections = append(sections, elf.Section64{Type: uint32(elf.SHT_SYMTAB), Off: at, Size: uint64(len(table)), Link: 1, Entsize: elf.Sym64Size})
+		} else {
+			for range many {
+				sections = append(sections, elf.Section64{Name: 1, Type: uint32(elf.SHT_PROGBITS), Off: at})
+			}
+		}
+		h := elf.Header64{
+			Type: uint16(elf.ET_REL), Machine: uint16(elf.EM_BPF), Version: 1, Shoff: at + uint64(len(table)), Ehsize: 64, Shentsize: 64,
+			Shnum: uint16(len(sections)), Shstrndx: 1,
+		}
+		copy(h.Ident[:], elf.ELFMAG)
+		h.Ident[elf.EI_CLASS], h.Ident[elf.EI_DATA], h.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(nativeData), 1
+		b, _ := binary.Append(nil, binary.NativeEndian, h)
+		b = append(append(b, names...), table...)
+		b, _ = binary.Append(b, binary.NativeEndian, sections)
+		_, err := Open(bytes.NewReader(b))
+		wantError(t, err, ErrFormat, "64 MiB of names")
+		if t.Failed() {
+			t.Fatal(what)
+		}
+	}
+}
+
 // zeroes is a file without end.
 type zeroes struct{}
 
