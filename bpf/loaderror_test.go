@@ -60,7 +60,6 @@ func TestMissingFeaturesAreNamed(t *testing.T) {
 	for program, words := range map[string][]string{
 		"helper":     {"program helper", "helper", "900"},
 		"tracepoint": {"program tracepoint", "tp_btf no_such_tracepoint", "no such place"},
-		"section":    {"program section", `"?no_such_section"`},
 	} {
 		err := loadRefused(t, program)
 		if !errors.Is(err, ErrUnsupported) {
@@ -68,6 +67,15 @@ func TestMissingFeaturesAreNamed(t *testing.T) {
 		}
 		mentions(t, err, words...)
 	}
+}
+
+// A section name that means nothing is the author's mistake, and no lack of the kernel.
+func TestUnknownSectionsAreNamed(t *testing.T) {
+	err := loadRefused(t, "section")
+	if !errors.Is(err, ErrType) || errors.Is(err, ErrUnsupported) {
+		t.Errorf("got %#v", err)
+	}
+	mentions(t, err, "program section", `"?no_such_section"`)
 }
 
 // Where the kernel has trampolines this loads, and there is nothing to test.

@@ -275,7 +275,7 @@ func TestGeneratedProgramNeedsAKind(t *testing.T) {
 	_, err := LoadProgram(ProgramOptions{Insns: code(t, ret(0)...)})
 	wantError(t, err, ErrType, "neither a section nor a type")
 	_, err = LoadProgram(ProgramOptions{Section: "xyz", Insns: code(t, ret(0)...)})
-	wantError(t, err, ErrUnsupported, "xyz")
+	wantError(t, err, ErrType, "xyz")
 	_, err = LoadProgram(ProgramOptions{Section: "struct_ops/x", Insns: code(t, ret(0)...)})
 	wantError(t, err, ErrUnsupported, "object file")
 	_, err = LoadProgram(ProgramOptions{Section: "xdp", License: "GPL\x00", Insns: code(t, ret(0)...)})
