@@ -39,6 +39,7 @@ func (t *fileSymbols) find(offset uint64) (name string, inside uint64, ok bool) 
 const (
 	maxSymbolTable = 32 << 20 // bytes of each section
 	maxFunctions   = 1 << 20
+	maxLoads       = 64
 )
 
 // readFileSymbols reads the functions of a file that may be hostile; none if it is damaged or no ELF file.
@@ -49,6 +50,9 @@ func readFileSymbols(r io.ReaderAt, size int64) (t *fileSymbols) {
 			t = &fileSymbols{}
 		}
 	}()
+	if !sectionNamesFit(r) {
+		return t
+	}
 	f, err := elf.NewFile(r)
 	if err != nil {
 		return t
@@ -59,6 +63,20 @@ func readFileSymbols(r io.ReaderAt, size int64) (t *fileSymbols) {
 			if s.Size > maxSymbolTable || int64(s.Offset) > size {
 				return t
 			}
+		}
+	}
+	for _, s := range f.Sections {
+		if int(s.Link) < len(f.Sections) && (s.Type == elf.SHT_SYMTAB || s.Type == elf.SHT_DYNSYM) && f.Sections[s.Link].Size > maxSymbolTable {
+			return t
+		}
+	}
+	if !symbolNamesFit(f) {
+		return t
+	}
+	var loads []*elf.Prog
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_LOAD && len(loads) < maxLoads {
+			loads = append(loads, p)
 		}
 	}
 	symbols, _ := f.Symbols()
@@ -73,8 +91,8 @@ func readFileSymbols(r io.ReaderAt, size int64) (t *fileSymbols) {
 		if (kind != elf.STT_FUNC && kind != elf.STT_GNU_IFUNC) || s.Section == elf.SHN_UNDEF || s.Name == "" || len(list) >= maxFunctions {
 			continue
 		}
-		for _, p := range f.Progs {
-			if p.Type == elf.PT_LOAD && s.Value >= p.Vaddr && s.Value-p.Vaddr < p.Filesz {
+		for _, p := range loads {
+			if s.Value >= p.Vaddr && s.Value-p.Vaddr < p.Filesz {
 				list = append(list, function{s.Value - p.Vaddr + p.Off, s.Size, s.Name})
 				break
 			}

@@ -1,10 +1,13 @@
 package kernel
 
 import (
+	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"errors"
 	"os"
 	"os/exec"
+	goruntime "runtime"
 	"strings"
 	"testing"
 
@@ -117,4 +120,39 @@ func FuzzFileSymbols(f *testing.F) {
 			s.find(at)
 		}
 	})
+}
+
+// Symbols that all have one long name make a parser that copies each name take gigabytes.
+func TestNamesOfAHostileFileAreNotCopied(t *testing.T) {
+	const symbols, name = 1000, 1 << 20
+	var b bytes.Buffer
+	put := func(v any) {
+		if err := binary.Write(&b, binary.LittleEndian, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := bytes.Repeat([]byte{'x'}, name)
+	text[name-1] = 0
+	symbolsAt := uint64(64)
+	textAt := symbolsAt + symbols*elf.Sym64Size
+	sectionsAt := textAt + name
+	head := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: 1, Shoff: sectionsAt, Ehsize: 64, Shentsize: 64, Shnum: 4, Shstrndx: 3}
+	copy(head.Ident[:], elf.ELFMAG)
+	head.Ident[elf.EI_CLASS], head.Ident[elf.EI_DATA], head.Ident[elf.EI_VERSION] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), 1
+	put(head)
+	put(make([]elf.Sym64, symbols))
+	put(text)
+	put(elf.Section64{})
+	put(elf.Section64{Type: uint32(elf.SHT_SYMTAB), Off: symbolsAt, Size: symbols * elf.Sym64Size, Link: 2, Entsize: elf.Sym64Size})
+	put(elf.Section64{Type: uint32(elf.SHT_STRTAB), Off: textAt, Size: name})
+	put(elf.Section64{Type: uint32(elf.SHT_STRTAB), Off: 0, Size: 0})
+	var before, after goruntime.MemStats
+	goruntime.ReadMemStats(&before)
+	if got := readFileSymbols(bytes.NewReader(b.Bytes()), int64(b.Len())); len(got.starts) != 0 {
+		t.Errorf("%d functions", len(got.starts))
+	}
+	goruntime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 128<<20 {
+		t.Errorf("it took %d MiB", used>>20)
+	}
 }
