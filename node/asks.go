@@ -29,7 +29,7 @@ func Asks(imports []engine.Import, objects []*bpf.Spec) (out []policy.Action, ev
 			if p.Optional {
 				continue
 			}
-			out = append(out, policy.Action{Kind: policy.Load, Name: typeName(abi.ProgramTypes(), uint32(p.Type)), Hook: string(p.Hook), Symbol: p.AttachTo})
+			out = append(out, policy.Action{Kind: policy.Load, Name: abi.TypeName(abi.ProgramTypes(), uint32(p.Type)), Hook: string(p.Hook), Symbol: p.AttachTo})
 			for _, h := range p.Helpers {
 				out = append(out, policy.Action{Kind: policy.Helper, Name: h})
 			}
@@ -51,7 +51,7 @@ func Asks(imports []engine.Import, objects []*bpf.Spec) (out []policy.Action, ev
 			}
 		}
 		for _, m := range spec.Maps() {
-			out = append(out, policy.Action{Kind: policy.Map, Name: typeName(abi.MapTypes(), uint32(m.Type))})
+			out = append(out, policy.Action{Kind: policy.Map, Name: abi.TypeName(abi.MapTypes(), uint32(m.Type))})
 		}
 	}
 	return out, everywhere
@@ -84,11 +84,4 @@ func attaches(p bpf.ProgramSpec) (policy.Action, bool) {
 		}
 	}
 	return a, true
-}
-
-func typeName(names []string, number uint32) string {
-	if uint64(number) < uint64(len(names)) {
-		return names[number]
-	}
-	return "unknown"
 }

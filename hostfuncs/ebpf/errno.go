@@ -32,6 +32,7 @@ var kinds = []struct {
 	{session.ErrRoom, abi.NOSPC},
 	{session.ErrRange, abi.RANGE},
 	{session.ErrExists, abi.EXIST},
+	{session.ErrKind, abi.NOTSUP},
 	{session.ErrArgument, abi.INVAL},
 	{bpf.ErrFormat, abi.NOEXEC},
 	{bpf.ErrUnsupported, abi.NOTSUP},

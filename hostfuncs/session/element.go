@@ -10,12 +10,13 @@ import (
 
 	"github.com/bowline-edge/bowline/bpf"
 	"github.com/bowline-edge/bowline/policy"
+	"github.com/bowline-edge/bowline/wasi-ebpf/abi"
 )
 
 // The flags of a per-CPU access, as Linux 6.19 defines them: the CPU's number is in the upper 32 bits.
 const (
-	FlagCPU     = 8
-	FlagAllCPUs = 16
+	FlagCPU     = abi.OneCPU
+	FlagAllCPUs = abi.AllCPUs
 )
 
 // ErrRange says that a number is out of range.
@@ -179,15 +180,12 @@ func lookupCPU(m *Map, key, value []byte, flags uint64) error {
 		return err
 	}
 	all := make([]byte, m.ValueSize())
-	if err := m.LookupInto(key, all, flags&UpdateLock); err != nil {
+	if err := m.LookupInto(key, all, flags&abi.UpdateLock); err != nil {
 		return err
 	}
 	copy(value, all[int(flags>>32)*stride(m):])
 	return nil
 }
-
-// UpdateLock is the kernel's BPF_F_LOCK.
-const UpdateLock = 4
 
 // oneCPU checks a per-CPU access with flags.
 func oneCPU(m *Map, value []byte, flags uint64) error {

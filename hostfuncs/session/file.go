@@ -122,7 +122,7 @@ func openPlain(path string) (int, error) {
 	case unix.S_IFREG, unix.S_IFDIR:
 		return unix.Open(fmt.Sprintf("/proc/self/fd/%d", place), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	}
-	return -1, fmt.Errorf("%w: it is neither a regular file nor a directory", errKind)
+	return -1, fmt.Errorf("%w: it is neither a regular file nor a directory", ErrKind)
 }
 
 // isMissing reports whether a look-up found no such key.

@@ -40,7 +40,7 @@ func (s *Session) mayLoad(spec *bpf.Spec) error {
 		}
 	}
 	for _, m := range spec.Maps() {
-		if err := s.May(policy.Action{Kind: policy.Map, Name: typeName(abi.MapTypes(), uint32(m.Type))}); err != nil {
+		if err := s.May(policy.Action{Kind: policy.Map, Name: abi.TypeName(abi.MapTypes(), uint32(m.Type))}); err != nil {
 			return err
 		}
 	}
@@ -50,7 +50,7 @@ func (s *Session) mayLoad(spec *bpf.Spec) error {
 // mayLoadProgram asks for one program.
 func (s *Session) mayLoadProgram(p bpf.ProgramSpec) error {
 	err := s.May(policy.Action{
-		Kind: policy.Load, Name: typeName(abi.ProgramTypes(), uint32(p.Type)), Hook: string(p.Hook), Symbol: p.AttachTo,
+		Kind: policy.Load, Name: abi.TypeName(abi.ProgramTypes(), uint32(p.Type)), Hook: string(p.Hook), Symbol: p.AttachTo,
 	})
 	if err != nil {
 		return err
@@ -66,12 +66,4 @@ func (s *Session) mayLoadProgram(p bpf.ProgramSpec) error {
 		}
 	}
 	return nil
-}
-
-// typeName is the name of a type of the kernel; one that is not known here has none that a grant could name.
-func typeName(names []string, number uint32) string {
-	if uint64(number) < uint64(len(names)) {
-		return names[number]
-	}
-	return "unknown"
 }

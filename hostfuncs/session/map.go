@@ -37,7 +37,7 @@ func (m *Map) end() error {
 
 // CreateMap makes a map without an object, within the budget of the session.
 func (s *Session) CreateMap(o bpf.MapOptions) (int32, error) {
-	err := s.May(policy.Action{Kind: policy.Map, Name: typeName(abi.MapTypes(), uint32(o.Type))})
+	err := s.May(policy.Action{Kind: policy.Map, Name: abi.TypeName(abi.MapTypes(), uint32(o.Type))})
 	if err != nil {
 		return 0, err
 	}

@@ -29,7 +29,7 @@ func (s *Session) Pin(handle int32, name string) error {
 	case *bpf.Link:
 		pin = func(d *bpf.PinDir) error { return d.PinLink(name, v) }
 	default:
-		return fmt.Errorf("pin %s: %w: only maps, programs and links can be pinned", name, errKind)
+		return fmt.Errorf("pin %s: %w: only maps, programs and links can be pinned", name, ErrKind)
 	}
 	d, err := s.pins()
 	if err != nil {

@@ -33,6 +33,8 @@ var (
 	ErrInterrupted = errors.New("the plugin is being stopped")
 	// ErrRoom says that a buffer is too small for what has to be whole.
 	ErrRoom = errors.New("the buffer is too small")
+	// ErrKind says that objects of this kind do not have the operation, or not on this host.
+	ErrKind = errors.New("wrong kind of object")
 	// ErrExists says that a name is taken.
 	ErrExists = errors.New("the name is taken")
 )

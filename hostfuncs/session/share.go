@@ -85,11 +85,8 @@ func (s *Session) Share(handle int32, name string) error {
 	case *Object:
 		return s.shareObject(v, name)
 	}
-	return fmt.Errorf("share %s: %w: only maps and objects can be shared", name, errKind)
+	return fmt.Errorf("share %s: %w: only maps and objects can be shared", name, ErrKind)
 }
-
-// errKind is an operation on an object of a kind that does not have it.
-var errKind = fmt.Errorf("wrong kind of object: %w", bpf.ErrUnsupported)
 
 func (s *Session) shareObject(o *Object, name string) error {
 	loaded, err := o.Loaded()
@@ -98,7 +95,7 @@ func (s *Session) shareObject(o *Object, name string) error {
 	}
 	list := s.opts.Shared
 	if list == nil {
-		return fmt.Errorf("share object %s: %w: this host shares no objects", name, errKind)
+		return fmt.Errorf("share object %s: %w: this host shares no objects", name, ErrKind)
 	}
 	if o.share != nil {
 		return fmt.Errorf("share object %s: %w: it is shared as %s", name, ErrExists, o.share.name)

@@ -30,3 +30,11 @@ func BTFKinds() []string {
 		"func_proto", "var", "datasec", "float", "decl_tag", "type_tag", "enum64",
 	}
 }
+
+// TypeName is the name of a type's number in one of these lists; one that is not known here is "unknown", which no grant names.
+func TypeName(names []string, number uint32) string {
+	if uint64(number) < uint64(len(names)) {
+		return names[number]
+	}
+	return "unknown"
+}
