@@ -55,6 +55,9 @@ func TestHandlesStandForDescriptors(t *testing.T) {
 		must(t, err)
 		defer file.Close()
 		inode := p.handle("file_open", file.Name())
+		descriptor, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD_CLOEXEC, 1000) // no handle of this test has that number
+		must(t, err)
+		defer unix.Close(descriptor)
 		array, prog := p.newMap(ebpf.Array, 4, 8, 1), p.returning("xdp", 2)
 		all := []int32{connected, process, cgroup, inode, array, prog, p.handle("events_open")}
 		inner := abi.MapOptions{KeySize: 4, ValueSize: 4, MaxEntries: 2, Inner: array}
@@ -91,7 +94,7 @@ func TestHandlesStandForDescriptors(t *testing.T) {
 				}
 				return key, value
 			}
-			for _, h := range append(all, 0, -1, array|1<<16, int32(file.Fd()), int32(udp)) {
+			for _, h := range append(all, 0, -1, array|1<<16, int32(descriptor)) {
 				if h == tc.good || h == connected && (tc.good == bound || tc.typ == ebpf.XSKMap) {
 					continue
 				}
@@ -126,6 +129,7 @@ func TestHandlesStandForDescriptors(t *testing.T) {
 				}
 				p.want(abi.NOENT, "map_inner", m, native32(0), ptr(p.room(4).ptr))
 				p.want(abi.INVAL, "map_inner", m, native64(0), ptr(p.room(4).ptr))
+				p.ok("close", again)
 			}
 			p.ok("map_delete", m, key)
 			p.want(abi.INVAL, "map_update", m, key, append(value, 0), uint64(0))
