@@ -2,6 +2,7 @@ package node
 
 import (
 	"github.com/bowline-edge/bowline/bpf"
+	"github.com/bowline-edge/bowline/hostfuncs/wasmbpf"
 	"github.com/bowline-edge/bowline/policy"
 	"github.com/bowline-edge/bowline/runtime/engine"
 	"github.com/bowline-edge/bowline/wasi-ebpf/abi"
@@ -16,45 +17,89 @@ var asked = map[string]policy.Kind{
 	"file_open": policy.File,
 }
 
-// Asks lists what a plugin will ask for, as far as its imports and its BPF objects tell: where it attaches only if a section name says
-// so. everywhere are the hooks whose place comes from the command line or is made at run time.
-func Asks(imports []engine.Import, objects []*bpf.Spec) (out []policy.Action, everywhere []policy.Line) {
+// wasiAsks are the functions of WASI that need a grant for what they are usually used for.
+var wasiAsks = map[string]policy.Kind{
+	"fd_prestat_get": policy.Dir, "path_open": policy.Dir, "environ_get": policy.Env, "sock_accept": policy.Network, "sock_recv": policy.Network,
+	"sock_send": policy.Network, "clock_time_get": policy.Clock, "clock_res_get": policy.Clock, "poll_oneoff": policy.Clock,
+	"random_get": policy.Random,
+}
+
+// loaders are the functions that load BPF programs out of an object, wherever the plugin has that from, and makers those that make
+// programs and maps without one.
+var (
+	loaders = map[string]bool{"object_open": true, "wasm_load_bpf_object": true}
+	makers  = map[string]bool{"program_load": true, "map_create": true}
+)
+
+// Contents lists what a plugin will ask for, as far as its imports and its BPF objects tell: where it attaches only if a section name says
+// so. unread says that there are objects which cannot be read.
+func Contents(imports []engine.Import, objects []*bpf.Spec, unread bool) policy.Contents {
+	c := policy.Contents{Unseen: unread}
 	for _, imp := range imports {
-		if kind, ok := asked[imp.Name]; ok && imp.Module == abi.Module {
-			out = append(out, policy.Action{Kind: kind})
+		ours := imp.Module == abi.Module || imp.Module == wasmbpf.ModuleName
+		kind, ok := asked[imp.Name]
+		wasi, maybe := wasiAsks[imp.Name]
+		switch {
+		case ours && (makers[imp.Name] || loaders[imp.Name] && len(objects) == 0):
+			c.Unseen = true
+		case ok && imp.Module == abi.Module:
+			c.Actions = append(c.Actions, policy.Action{Kind: kind})
+			if kind == policy.TestRun {
+				c.Perhaps = append(c.Perhaps, policy.Action{Kind: policy.LiveFrames})
+			}
+		case maybe && !ours:
+			c.Perhaps = append(c.Perhaps, policy.Action{Kind: wasi})
 		}
 	}
 	for _, spec := range objects {
 		for _, p := range spec.Programs() {
-			if p.Optional {
+			if !p.Optional {
+				c.Everywhere = addProgram(&c.Actions, c.Everywhere, p)
 				continue
 			}
-			out = append(out, policy.Action{Kind: policy.Load, Name: abi.TypeName(abi.ProgramTypes(), uint32(p.Type)), Hook: string(p.Hook), Symbol: p.AttachTo})
-			for _, h := range p.Helpers {
-				out = append(out, policy.Action{Kind: policy.Helper, Name: h})
-			}
-			for _, k := range p.Kfuncs {
-				out = append(out, policy.Action{Kind: policy.Kfunc, Name: k})
-			}
-			a, ok := attaches(p)
-			switch {
-			case ok && a.Name != "":
-				out = append(out, a)
-			case ok:
-				text := a.Hook
-				if a.Sub != "" {
-					text += "/" + a.Sub
-				}
-				if lines, err := policy.Lines("its contents", text); err == nil {
-					everywhere = append(everywhere, lines...)
-				}
+			// Whether it is loaded is decided when the plugin runs, and so is where it goes.
+			if len(addProgram(&c.Perhaps, nil, p)) > 0 {
+				c.Perhaps = append(c.Perhaps, policy.Action{Kind: policy.Attach, Hook: string(p.Hook)})
 			}
 		}
 		for _, m := range spec.Maps() {
-			out = append(out, policy.Action{Kind: policy.Map, Name: abi.TypeName(abi.MapTypes(), uint32(m.Type))})
+			name := abi.TypeName(abi.MapTypes(), uint32(m.Type))
+			c.Actions = append(c.Actions, policy.Action{Kind: policy.Map, Name: name})
+			switch name {
+			case "devmap", "devmap_hash":
+				c.Perhaps = append(c.Perhaps, policy.Action{Kind: policy.Redirect})
+			case "xskmap":
+				c.Perhaps = append(c.Perhaps, policy.Action{Kind: policy.XSK})
+			}
 		}
 	}
-	return out, everywhere
+	return c
+}
+
+// addProgram adds what a program asks for to out, or to everywhere if it does not say where it goes.
+func addProgram(out *[]policy.Action, everywhere []policy.Line, p bpf.ProgramSpec) []policy.Line {
+	load := policy.Action{Kind: policy.Load, Name: abi.TypeName(abi.ProgramTypes(), uint32(p.Type)), Hook: string(p.Hook), Symbol: p.AttachTo}
+	*out = append(*out, load)
+	for _, h := range p.Helpers {
+		*out = append(*out, policy.Action{Kind: policy.Helper, Name: h})
+	}
+	for _, k := range p.Kfuncs {
+		*out = append(*out, policy.Action{Kind: policy.Kfunc, Name: k})
+	}
+	a, ok := attaches(p)
+	switch {
+	case ok && a.Name != "":
+		*out = append(*out, a)
+	case ok:
+		text := a.Hook
+		if a.Sub != "" {
+			text += "/" + a.Sub
+		}
+		if lines, err := policy.Lines("its contents", text); err == nil {
+			return append(everywhere, lines...)
+		}
+	}
+	return everywhere
 }
 
 // attaches is where a program's section says that it is attached.

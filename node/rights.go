@@ -17,13 +17,23 @@ func Manifest(wasm []byte) (*policy.Manifest, error) {
 	if err != nil {
 		return nil, nil // loading it says what is wrong
 	}
-	section, ok := file.CustomSection(policy.ManifestSection)
-	if !ok {
-		return nil, nil
-	}
-	m, err := policy.ParseManifest(section.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("section %s: %w", policy.ManifestSection, err)
+	return ManifestOf(file)
+}
+
+// ManifestOf reads the manifest of a module that was read already; nil if it has none. Two of them are an error: nobody could say which one
+// counts.
+func ManifestOf(file *wasmfile.File) (m *policy.Manifest, err error) {
+	sections := 0
+	for _, c := range file.Custom {
+		if c.Name != policy.ManifestSection {
+			continue
+		}
+		if sections++; sections > 1 {
+			return nil, fmt.Errorf("section %s comes twice", policy.ManifestSection)
+		}
+		if m, err = policy.ParseManifest(c.Bytes); err != nil {
+			return nil, fmt.Errorf("section %s: %w", policy.ManifestSection, err)
+		}
 	}
 	return m, nil
 }

@@ -26,7 +26,8 @@ func (a *app) inspectCommand() *cli.Command {
 		ArgsUsage: "[-o json] FILE.wasm",
 		Description: "Shows imports, exports, memory and sections of a module, and the BPF objects inside it (in its data, and in custom " +
 			"sections named bpf.obj.NAME) with their programs, hooks, helper functions and maps, and the oldest kernel that has " +
-			"all of that. Needs no privilege. FILE may be \"-\" for standard input.",
+			"all of that. Shows what the plugin asks for in its manifest beside the grants that its contents need, and warns where " +
+			"the two differ. Needs no privilege. FILE may be \"-\" for standard input.",
 		UsageText: "inspect execsnoop.wasm\ninspect -o json execsnoop.wasm | jq '.bpf_objects[].programs[].section'",
 		Flags:     []cli.Flag{outputFlag()},
 		Action:    a.inspectAction,
@@ -113,6 +114,12 @@ type inspection struct {
 	Tables    []limits       `json:"tables"`
 	Sections  []sectionInfo  `json:"custom_sections"`
 	Objects   []objectReport `json:"bpf_objects"`
+	// Manifest is null if there is none. Needs are what the contents need, with or without a manifest.
+	Manifest *manifestReport `json:"manifest"`
+	Needs    []grantReport   `json:"needs"`
+	// Warnings say where the manifest and the contents differ, Notes what only a run can tell.
+	Warnings []string `json:"warnings"`
+	Notes    []string `json:"notes"`
 }
 
 type importInfo struct {
@@ -157,8 +164,9 @@ func inspect(name string, wasm []byte) (*inspection, error) {
 		File: name, Size: len(wasm), SHA256: hex.EncodeToString(sum[:]), Kind: "core module", Role: role(f),
 		Name: moduleName(f), Producers: producers(f), Functions: len(f.Funcs),
 		Imports: []importInfo{}, Exports: []exportInfo{}, Memories: []limits{}, Tables: []limits{}, Sections: []sectionInfo{},
-		Objects: bpfObjects(f),
+		Objects: bpfObjects(f), Needs: []grantReport{}, Warnings: []string{}, Notes: []string{},
 	}
+	inspectManifest(in, f)
 	in.Language = language(f, in.Producers)
 	for _, i := range f.Imports {
 		info := importInfo{Module: i.Module, Name: i.Name, Kind: i.Kind.String(), Interface: interfaceOf(i)}

@@ -39,6 +39,7 @@ func writeInspection(w io.Writer, in *inspection, s style, columns int) {
 	if len(sections) > 0 {
 		row("sections", strings.TrimLeft(wrap(strings.Join(sections, ", "), strings.Repeat(" ", 11), columns), " "))
 	}
+	writeManifest(w, in, s, columns)
 	writeImports(w, in, s)
 	if len(in.Exports) > 0 {
 		fmt.Fprintf(w, "\n%s\n", s.bold("exports"))
@@ -56,6 +57,7 @@ func writeInspection(w io.Writer, in *inspection, s style, columns int) {
 	for _, o := range in.Objects {
 		writeObject(w, o, s, columns)
 	}
+	writeDifferences(w, in, s)
 }
 
 func writeImports(w io.Writer, in *inspection, s style) {

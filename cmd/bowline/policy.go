@@ -64,12 +64,12 @@ func (a *app) policyAction(c *cli.Context) error {
 	if what == "suggest" && c.Bool("trace") {
 		return a.policyTrace(c, args[0], rest)
 	}
-	wasm, actions, everywhere, err := asks(args[0])
+	wasm, contents, err := contentsOf(args[0])
 	if err != nil {
 		return fmt.Errorf("policy %s %s: %w", what, args[0], err)
 	}
 	if what == "suggest" {
-		return a.writePolicy(args[0], actions, everywhere)
+		return a.writePolicy(args[0], contents.Needs())
 	}
 	box, err := boxPolicy(c.String("policy"))
 	if err != nil {
@@ -83,7 +83,7 @@ func (a *app) policyAction(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("policy %s %s: %w", what, args[0], err)
 	}
-	return a.judge(rights, actions, what == "explain")
+	return a.judge(rights, contents.Actions, what == "explain")
 }
 
 // judge says what the rights allow of the actions: all of them, or only what is denied.
@@ -111,15 +111,20 @@ func (a *app) judge(rights *policy.Rights, actions []policy.Action, all bool) er
 // pluginName is what policies call a plugin: its file's name.
 func pluginName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".wasm") }
 
-// asks reads a module and lists what it will ask for.
-func asks(name string) (wasm []byte, actions []policy.Action, everywhere []policy.Line, err error) {
+// contentsOf reads a module and looks what it will ask for.
+func contentsOf(name string) (wasm []byte, c policy.Contents, err error) {
 	if wasm, err = os.ReadFile(name); err != nil {
-		return nil, nil, nil, withoutPath(err)
+		return nil, c, withoutPath(err)
 	}
 	f, err := wasmfile.Parse(wasm)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, c, err
 	}
+	return wasm, lookInto(f), nil
+}
+
+// lookInto lists what a module will ask for.
+func lookInto(f *wasmfile.File) policy.Contents {
 	var imports []engine.Import
 	for _, i := range f.Imports {
 		if i.Kind == wasmfile.KindFunc {
@@ -127,18 +132,19 @@ func asks(name string) (wasm []byte, actions []policy.Action, everywhere []polic
 		}
 	}
 	var objects []*bpf.Spec
+	unread := false
 	for _, e := range embeddedObjects(f) {
-		if e.err != nil {
-			continue
+		spec, err := (*bpf.Spec)(nil), e.err
+		if err == nil {
+			spec, err = bpf.Open(bytes.NewReader(e.elf))
 		}
-		spec, err := bpf.Open(bytes.NewReader(e.elf))
-		if err != nil {
-			continue // it cannot be loaded either
+		if err != nil { // it cannot be loaded either, as it is
+			unread = true
+			continue
 		}
 		objects = append(objects, spec)
 	}
-	actions, everywhere = node.Asks(imports, objects)
-	return wasm, actions, everywhere, nil
+	return node.Contents(imports, objects, unread)
 }
 
 // policyTrace runs the plugin and suggests from what it did.
@@ -168,40 +174,15 @@ func (a *app) policyTrace(c *cli.Context, file string, args []string) error {
 	if code != node.ExitOK && code != node.ExitInterrupted && code != node.ExitTimeout {
 		a.complain(errors.New("the plugin ended with exit code " + fmt.Sprint(code) + ": what is suggested is for what it did until then"))
 	}
-	return a.writePolicy(file, actions, nil)
+	return a.writePolicy(file, policy.Suggest(actions))
 }
 
-// writePolicy writes the smallest policy for some actions, and for hooks that are needed everywhere.
-func (a *app) writePolicy(file string, actions []policy.Action, everywhere []policy.Line) error {
-	rights, err := policy.Effective(nil, policy.Plugin{}, everywhere)
-	if err != nil {
-		return err
-	}
+// writePolicy writes a policy of some grants.
+func (a *app) writePolicy(file string, grants []policy.Grant) error {
 	p := policy.Policy{}
-	if p.Allow, err = withoutNeedless(everywhere); err != nil {
-		return err
-	}
-	left := slices.DeleteFunc(slices.Clone(actions), func(action policy.Action) bool { return rights.Check(action) == nil })
-	for _, g := range policy.Suggest(left) {
+	for _, g := range grants {
 		p.Allow = append(p.Allow, policy.Line{Grant: g})
 	}
 	head := fmt.Sprintf("# What %s needs. Remove what it shall not do.\n", node.Printable(filepath.Base(file)))
 	return a.write(append([]byte(head), p.Format()...))
-}
-
-// withoutNeedless drops lines that the others include.
-func withoutNeedless(lines []policy.Line) ([]policy.Line, error) {
-	for i := 0; i < len(lines); {
-		others := slices.Delete(slices.Clone(lines), i, i+1)
-		rights, err := policy.Effective(nil, policy.Plugin{}, others)
-		if err != nil {
-			return nil, err
-		}
-		if rights.Includes(lines[i].Grant, nil) == nil {
-			lines = others
-			continue
-		}
-		i++
-	}
-	return lines, nil
 }
