@@ -6,6 +6,7 @@ import (
 
 	"github.com/bowline-edge/bowline/bpf"
 	"github.com/bowline-edge/bowline/policy"
+	"github.com/bowline-edge/bowline/runtime/engine"
 )
 
 // The exit codes of the command. Everything else is the plugin's own.
@@ -14,6 +15,7 @@ const (
 	ExitFailure     = 1
 	ExitUsage       = 2   // a wrong command line
 	ExitDenied      = 3   // the policy does not grant it, or a privilege is missing
+	ExitLimit       = 4   // the plugin met one of its limits
 	ExitUnsupported = 6   // the kernel lacks a feature
 	ExitTimeout     = 124 // the time-out passed, as timeout(1) says it
 	ExitInterrupted = 130 // SIGINT or SIGTERM
@@ -29,6 +31,8 @@ func exitCode(err error) int {
 		return ExitOK
 	case errors.Is(err, policy.ErrDenied):
 		return ExitDenied
+	case errors.Is(err, engine.ErrLimit):
+		return ExitLimit
 	case errors.Is(err, bpf.ErrUnsupported): // first: its cause may be an EPERM of the kernel
 		return ExitUnsupported
 	case errors.Is(err, bpf.ErrPermission), errors.Is(err, os.ErrPermission):

@@ -14,6 +14,7 @@ import (
 // guard tells the operator what a plugin was denied.
 type guard struct {
 	rights *policy.Rights
+	limits policy.Limits
 	name   string
 	digest string
 	audit  io.Writer
@@ -23,7 +24,7 @@ type guard struct {
 }
 
 func newGuard(opts RunOptions, rights *policy.Rights, name string, wasm []byte, t *talk) *guard {
-	g := &guard{rights: rights, name: name, digest: digest(wasm), audit: opts.Audit, watch: opts.Watch, t: t, told: map[string]bool{}}
+	g := &guard{rights: rights, limits: rights.Limits().With(opts.Limits), name: name, digest: digest(wasm), audit: opts.Audit, watch: opts.Watch, t: t, told: map[string]bool{}}
 	if g.audit == nil {
 		g.audit = t.w
 	}
@@ -32,9 +33,8 @@ func newGuard(opts RunOptions, rights *policy.Rights, name string, wasm []byte, 
 
 // session are the options of what the plugin has open.
 func (g *guard) session(opts RunOptions) session.Options {
-	limits := g.rights.Limits()
 	o := session.Options{
-		MapMemory: cmp.Or(opts.MapMemory, uint64(limits.MapMemory)), Handles: int(limits.Handles), Names: map[string]string{},
+		MapMemory: cmp.Or(opts.MapMemory, uint64(g.limits.MapMemory)), Handles: int(g.limits.Handles), Names: map[string]string{},
 		Shared: opts.Shared, Guard: g.rights, Watch: g.decided,
 	}
 	if opts.Policy != nil {

@@ -39,11 +39,13 @@ type RunOptions struct {
 	// CacheDir holds compiled modules. Empty means the user's cache directory,
 	// "off" none.
 	CacheDir string
-	// MemoryLimit caps the plugin's linear memory in bytes. Zero means what the policy
-	// says. It also bounds what one bulk memory instruction can do, which nothing interrupts.
+	// Limits are what the operator sets for this run; they win over those of the policy, also upwards.
+	Limits policy.Limits
+	// MemoryLimit caps the plugin's linear memory in bytes. Zero means what the limits
+	// say. It also bounds what one bulk memory instruction can do, which nothing interrupts.
 	MemoryLimit uint64
 	// MapMemory caps the kernel memory of the plugin's BPF maps in bytes. Zero means
-	// what the policy says.
+	// what the limits say.
 	MapMemory uint64
 	// Policy is the policy of this box. Nil grants nothing.
 	Policy *policy.Policy
@@ -129,7 +131,10 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, rights 
 		}
 	}()
 	guard := newGuard(opts, rights, name, wasm, t)
-	rt, err := runtime.New(runtime.Options{Engine: eng, Providers: providers(guard.session(opts))})
+	rt, err := runtime.New(runtime.Options{
+		Engine: eng, Providers: providers(guard.session(opts)),
+		TableLimit: uint32(guard.limits.Table), InstanceLimit: int(guard.limits.Instances),
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -150,7 +155,7 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, rights 
 	return mod.Run(ctx, runtime.Config{
 		Args: opts.Args, Env: opts.Env, Dirs: opts.Dirs,
 		Stdin: opts.Stdin, Stdout: opts.Stdout, Stderr: opts.Stderr,
-		MemoryLimit: cmp.Or(opts.MemoryLimit, uint64(rights.Limits().Memory)), Log: t.line, Report: t.report, Note: t.note,
+		MemoryLimit: cmp.Or(opts.MemoryLimit, uint64(guard.limits.Memory)), Log: t.line, Report: t.report, Note: t.note,
 	})
 }
 

@@ -16,7 +16,7 @@ type Limits struct {
 	MapMemory int64
 	// Programs, Links and Rings are how many of each may be in the kernel; Files and Handles how many may be open.
 	Programs, Links, Rings, Files, Handles int64
-	// LogLines is how many lines a second it may write to standard output and error.
+	// LogLines is how many lines a second it may write to standard error.
 	LogLines int64
 	// CPUPerCall is how much CPU time the guest may take between two calls of the host.
 	CPUPerCall time.Duration
@@ -59,7 +59,7 @@ const (
 // limitTable has every field. What has a most cannot be without limit: it would take the host with it.
 var limitTable = [...]limit{
 	{name: "memory", unit: bytesUnit, most: 4 << 30, count: func(l *Limits) *int64 { return &l.Memory }},
-	{name: "table", most: 10_000_000, count: func(l *Limits) *int64 { return &l.Table }},
+	{name: "table", most: 1 << 20, count: func(l *Limits) *int64 { return &l.Table }},
 	{name: "instances", most: 10_000, count: func(l *Limits) *int64 { return &l.Instances }},
 	{name: "map-memory", unit: bytesUnit, most: 1 << 40, count: func(l *Limits) *int64 { return &l.MapMemory }},
 	{name: "programs", most: 100_000, count: func(l *Limits) *int64 { return &l.Programs }},
@@ -88,8 +88,8 @@ func (t *limit) put(l *Limits, v int64) {
 	*t.count(l) = v
 }
 
-// with answers l with what is set in over in its place.
-func (l Limits) with(over Limits) Limits {
+// With answers l with what is set in over in its place.
+func (l Limits) With(over Limits) Limits {
 	for i := range limitTable {
 		if v := limitTable[i].get(&over); v != 0 {
 			limitTable[i].put(&l, v)
@@ -98,7 +98,7 @@ func (l Limits) with(over Limits) Limits {
 	return l
 }
 
-func (l Limits) filled() Limits { return DefaultLimits().with(l) }
+func (l Limits) filled() Limits { return DefaultLimits().With(l) }
 
 // lowered answers l with what a manifest wishes, where that is less: a plugin cannot give itself more.
 func (l Limits) lowered(wish Limits) Limits {

@@ -64,7 +64,7 @@ func Effective(box *Policy, p Plugin, added []Line) (*Rights, error) {
 			}
 		}
 	}
-	r.limits = box.Limits.with(section.Limits)
+	r.limits = box.Limits.With(section.Limits)
 	if m := p.Manifest; m != nil {
 		r.narrow = true
 		r.limits = r.limits.lowered(m.Limits)

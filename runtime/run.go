@@ -49,12 +49,15 @@ type Config struct {
 // Run makes an instance and runs it: _initialize if the module exports it, then
 // _start. It answers the exit code, which is 0 when _start returns. When the
 // context is done the plugin is stopped, and the error is the context's cause.
-// Other errors: [*engine.Trap], an error of a provider, [ErrStuck].
+// Other errors: [*engine.Trap], an error of a provider, [engine.ErrLimit], [ErrStuck].
 //
 // All that the plugin opened is closed when Run returns, unless it is stuck. The
 // plugin runs on a goroutine of its own, in the network namespace of the calling
 // thread.
 func (m *Module) Run(ctx context.Context, cfg Config) (uint32, error) {
+	if err := m.enter(); err != nil {
+		return 0, fmt.Errorf("run %s: %w", m.name, err)
+	}
 	defaults(&cfg)
 	inst := &run{module: m, cfg: cfg}
 	done := make(chan struct{})
@@ -63,6 +66,7 @@ func (m *Module) Run(ctx context.Context, cfg Config) (uint32, error) {
 	netns := callersNetns()
 	m.runs.Go(func() {
 		defer close(done)
+		defer m.exit()
 		if nerr := inNetns(netns, func() { code, err = inst.run(ctx) }); nerr != nil {
 			err = errors.Join(err, nerr)
 		}

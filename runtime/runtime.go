@@ -32,16 +32,25 @@ type Options struct {
 	Engine engine.Engine
 	// Providers offer the host functions; WASI is always there.
 	Providers []engine.Provider
+	// TableLimit caps the elements that the tables of one instance have together.
+	// Zero means DefaultTableLimit, and more than that means it, too.
+	TableLimit uint32
+	// InstanceLimit caps how many instances of one module run at a time, and
+	// TotalInstances how many of all modules of the Runtime together. Zero means no limit.
+	InstanceLimit, TotalInstances int
 }
 
 // Runtime loads modules for one engine. It is safe for concurrent use.
 type Runtime struct {
 	engine    engine.Engine
 	providers []engine.Provider
+	tables    uint32 // elements at most
+	instances instanceLimits
 
-	// mu guards the field that follows.
+	// mu guards the fields that follow, and those of the modules.
 	mu      sync.Mutex
 	modules map[*Module]struct{}
+	running int // instances of all modules
 }
 
 // New makes a Runtime. It does no I/O.
@@ -49,7 +58,12 @@ func New(opts Options) (*Runtime, error) {
 	if opts.Engine == nil {
 		return nil, errors.New("new runtime: no engine; give one, such as wazero.New")
 	}
-	return &Runtime{engine: opts.Engine, providers: opts.Providers, modules: map[*Module]struct{}{}}, nil
+	r := &Runtime{engine: opts.Engine, providers: opts.Providers, modules: map[*Module]struct{}{}, tables: DefaultTableLimit}
+	if opts.TableLimit > 0 {
+		r.tables = min(opts.TableLimit, DefaultTableLimit)
+	}
+	r.instances = instanceLimits{module: opts.InstanceLimit, total: opts.TotalInstances}
+	return r, nil
 }
 
 // Close closes the modules that are still open. All runs must have ended. The
@@ -75,11 +89,13 @@ type Module struct {
 	// needsWASI says that the module imports WASI functions.
 	needsWASI bool
 	runs      sync.WaitGroup
+	running   int // instances; guarded by the Runtime's mu
 }
 
 // Load checks a module, resolves its imports, and compiles it. The caller
 // closes the Module. Errors: [engine.ErrInvalid] (with what the bytes are
-// instead), [ErrImport] for an import that nobody provides.
+// instead), [ErrImport] for an import that nobody provides, [engine.ErrLimit] for
+// tables above the limit.
 func (r *Runtime) Load(ctx context.Context, name string, wasm []byte) (*Module, error) {
 	m, code, err := r.prepare(name, wasm)
 	if err != nil {
@@ -106,6 +122,9 @@ func (r *Runtime) prepare(name string, wasm []byte) (*Module, []byte, error) {
 	}
 	m := &Module{rt: r, name: name}
 	if m.links, m.needsWASI, err = resolve(file.Imports, r.providers); err != nil {
+		return nil, nil, err
+	}
+	if wasm, err = limitTables(file, wasm, r.tables); err != nil {
 		return nil, nil, err
 	}
 	code, err := preempt.Rewrite(wasm, preempt.Options{})

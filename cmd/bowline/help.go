@@ -18,8 +18,9 @@ var exitStatus = []struct{ code, meaning string }{
 	{strconv.Itoa(node.ExitFailure), "failure, such as a damaged module, a program that the verifier rejects, or a trap"},
 	{strconv.Itoa(node.ExitUsage), "wrong command line"},
 	{strconv.Itoa(node.ExitDenied), "denied: a privilege is missing"},
+	{strconv.Itoa(node.ExitLimit), "the plugin met one of its limits, such as memory or CPU time"},
 	{strconv.Itoa(node.ExitUnsupported), "this kernel lacks a feature that is needed"},
-	{strconv.Itoa(node.ExitTimeout), "the time of --timeout was up"},
+	{strconv.Itoa(node.ExitTimeout), "the time of --timeout, or of the limit wall-time, was up"},
 	{strconv.Itoa(node.ExitInterrupted), "interrupted by SIGINT or SIGTERM"},
 	{"other", "the plugin's own exit code"},
 }

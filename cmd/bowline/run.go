@@ -45,6 +45,7 @@ func (a *app) runCommand() *cli.Command {
 			&cli.StringFlag{Name: "engine", Usage: "run on `ENGINE` (in this build: " + strings.Join(node.Engines(), ", ") + ")"},
 			&cli.StringFlag{Name: "memory", Usage: "let the plugin's memory grow to at most `SIZE`, such as 64M or 1G; 64M unless given or in the policy"},
 			&cli.StringFlag{Name: "map-memory", Usage: "let the plugin's BPF maps take at most `SIZE` of kernel memory; 32M unless given or in the policy"},
+			&cli.StringSliceFlag{Name: "limit", Usage: "set a limit for this run, `NAME=VALUE`, in place of the policy's: cpu-per-call=1m, cpu-share=20%, log-lines=none, ...; repeatable; see docs/policy.md"},
 			&cli.StringSliceFlag{Name: "allow", Usage: "grant the plugin `GRANT` for this run, beside the policy: a group such as tracing, xdp@eth1, helper:NAME, ..., or all; repeatable; see docs/policy.md"},
 			&cli.StringFlag{Name: "policy", Usage: "take the policy of this box from `FILE`; " + defaultPolicy + " unless given, if it is there"},
 			&cli.StringSliceFlag{Name: "name", Usage: "let the plugin use a local name, `LOCAL=REAL`: uplink=eth1, plugins=/sys/fs/cgroup/plugins; repeatable"},
@@ -176,6 +177,9 @@ func (a *app) runOptions(c *cli.Context) (node.RunOptions, error) {
 	if o.Allow, err = policy.Lines("--allow", c.StringSlice("allow")...); err != nil {
 		return o, usagef("run: %v", err)
 	}
+	if o.Limits, err = limitList(c.StringSlice("limit")); err != nil {
+		return o, err
+	}
 	if o.Names, err = localNames(c.StringSlice("name")); err != nil {
 		return o, err
 	}
@@ -232,6 +236,21 @@ func duration(c *cli.Context, option string) (time.Duration, error) {
 		return 0, usagef("%s: --%s %q is no duration; write a number with its unit, such as 10s or 1m30s", c.Command.Name, option, c.String(option))
 	}
 	return d, nil
+}
+
+// limitList resolves NAME=VALUE.
+func limitList(list []string) (policy.Limits, error) {
+	var l policy.Limits
+	for _, s := range list {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok {
+			return l, usagef("run: --limit %q is no limit; write --limit NAME=VALUE, such as --limit cpu-per-call=1m", s)
+		}
+		if err := l.Set(name, value); err != nil {
+			return l, usagef("run: --limit %s: %v", s, err)
+		}
+	}
+	return l, nil
 }
 
 // localNames resolves LOCAL=REAL.

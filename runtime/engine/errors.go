@@ -17,6 +17,8 @@ var (
 	ErrIndex = errors.New("table index out of range or null")
 	// ErrType means that a guest function has another type than the call.
 	ErrType = errors.New("function type differs")
+	// ErrLimit means that a guest met one of its limits: it was not started, or was stopped.
+	ErrLimit = errors.New("limit reached")
 )
 
 // ExitError is how proc_exit ends a call.
@@ -38,6 +40,27 @@ type MemoryError struct {
 func (e *MemoryError) Error() string {
 	return fmt.Sprintf("the module starts with %d bytes of memory, the limit is %d", e.Need, e.Limit)
 }
+
+// Is reports whether target is [ErrLimit].
+func (e *MemoryError) Is(target error) bool { return target == ErrLimit }
+
+// LimitError is how a guest is refused or stopped at a limit. It matches [ErrLimit].
+type LimitError struct {
+	// Limit is the limit's name as a policy writes it, such as "cpu-per-call".
+	Limit string
+	// Value is what the limit is, as a policy writes it.
+	Value string
+	// What says what the guest did, without the limit's name.
+	What string
+}
+
+// Error says what happened and which limit to raise.
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("%s; if that is right, raise the limit %q, which is %s", e.What, e.Limit, e.Value)
+}
+
+// Is reports whether target is [ErrLimit].
+func (e *LimitError) Is(target error) bool { return target == ErrLimit }
 
 // Trap is how a guest's own fault ends a call.
 type Trap struct {

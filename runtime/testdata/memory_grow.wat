@@ -1,0 +1,9 @@
+;; Grows its memory page by page as far as it goes, writes to the end of it, and ends with its size in pages as
+;; its exit code.
+(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 1)
+  (func (export "_start")
+    (loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+    (i32.store (i32.sub (i32.mul (memory.size) (i32.const 65536)) (i32.const 4)) (i32.const 1))
+    (call $exit (memory.size))))
