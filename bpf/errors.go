@@ -30,6 +30,8 @@ var (
 	ErrPermission = errors.New("permission missing")
 	// ErrVerifier says that the kernel's verifier rejected a program. See [VerifierError].
 	ErrVerifier = errors.New("rejected by the verifier")
+	// ErrTooManyLinks says that an attach would take more links of the kernel's than [Target].MaxLinks.
+	ErrTooManyLinks = errors.New("too many links")
 	// ErrNotCounted says that records which the kernel could not store are not counted for a map.
 	ErrNotCounted = errors.New("lost records are not counted")
 )

@@ -31,14 +31,19 @@ func (l *loader) byMulti(p *ebpf.ProgramSpec) bool {
 	return false
 }
 
-// wantMulti reports whether uprobes are to be attached as uprobe.multi does it, which a program must be loaded for. Newer kernels
-// (6.16, and older ones with its fix) open a uprobe of perf only with CAP_SYS_ADMIN, whereas uprobe.multi (6.6) needs no more than
-// the program does. Objects with program arrays are left alone, because the kernel does not let both kinds of program into one.
+// wantMulti reports whether uprobes are to be attached as uprobe.multi does it, which a program must be loaded for. From Linux 6.10 on
+// that does the same (before, it could take a thread for a process), and the kernel gives up many such links at once; those of perf one
+// after the other, each with a wait of 100 ms. From 6.6 on it is taken without CAP_SYS_ADMIN, because newer kernels (6.16, and older ones
+// with its fix) open a uprobe of perf only with it, whereas uprobe.multi needs no more than the program does. Objects with program
+// arrays are left alone, because the kernel does not let both kinds of program into one.
 func wantMulti(coll *ebpf.CollectionSpec) bool {
 	for _, m := range coll.Maps {
 		if m.Type == ebpf.ProgramArray {
 			return false
 		}
+	}
+	if kernel.Running().AtLeast(6, 10) {
+		return true
 	}
 	caps, err := kernel.Capabilities()
 	return err == nil && !caps.Has(kernel.CapSysAdmin) && kernel.Running().AtLeast(6, 6)

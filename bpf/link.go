@@ -1,8 +1,8 @@
 package bpf
 
 import (
-	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -23,7 +23,9 @@ type Link struct {
 	note   string
 	// raw are the kernel's links, several for a program that is attached at several places at once.
 	raw []link.Link
-	// undo runs newest first in Close, after raw is closed.
+	// events are the perf events that the kernel's links are on, or without those (before Linux 5.15) the program itself.
+	events []*os.File
+	// undo runs newest first in Close, after raw and events are closed.
 	undo []func() error
 
 	// mu guards the fields that follow.
@@ -128,21 +130,12 @@ func (l *Link) Pin(path string) error {
 	return nil
 }
 
-// Close detaches the program; a pinned link stays attached. It is idempotent.
-func (l *Link) Close() error {
+// Held answers how many links of the kernel's this is, at least one, and how many descriptors of this process it holds.
+func (l *Link) Held() (links, files int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return nil
-	}
-	l.closed = true
-	var errs []error
-	for i := len(l.raw) - 1; i >= 0; i-- {
-		errs = append(errs, l.raw[i].Close())
-	}
-	errs = append(errs, l.release())
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("detach %s: %w", l, err)
-	}
-	return nil
+	return max(1, len(l.raw), len(l.events)), len(l.raw) + len(l.events)
 }
+
+// Close detaches the program; a pinned link stays attached. It is idempotent.
+func (l *Link) Close() error { return CloseLinks([]*Link{l}, -1, nil) }

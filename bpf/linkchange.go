@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
@@ -131,9 +132,12 @@ func (l *Link) Detach() error {
 // release undoes what Close undoes beside the kernel's links, once. It must be called with mu held.
 func (l *Link) release() error {
 	var errs []error
-	for i := len(l.undo) - 1; i >= 0; i-- {
-		errs = append(errs, l.undo[i]())
+	for _, e := range slices.Backward(l.events) {
+		errs = append(errs, e.Close())
 	}
-	l.undo = nil
+	for _, undo := range slices.Backward(l.undo) {
+		errs = append(errs, undo())
+	}
+	l.events, l.undo = nil, nil
 	return errors.Join(errs...)
 }

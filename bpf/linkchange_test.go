@@ -145,8 +145,12 @@ func TestLinksTellWhereTheyAre(t *testing.T) {
 		kernel.Running().AtLeast(6, 6) && i.Name != "sched_process_exec" || kernel.Running().AtLeast(6, 9) && i.Cookie != 5 {
 		t.Errorf("got %+v", i)
 	}
-	if i := info("uprobe", 0, Target{Path: self, Offset: probedOffset(t)}); kernel.Running().AtLeast(6, 6) &&
-		(i.Kind != LinkPerfEvent || i.Name == "" || i.Offset != probedOffset(t)) {
+	kind := LinkPerfEvent
+	if kernel.Running().AtLeast(6, 10) {
+		kind = LinkUprobeMulti
+	}
+	if i := info("uprobe", 0, Target{Path: self, Offset: probedOffset(t), Cookie: 6}); kernel.Running().AtLeast(6, 6) &&
+		(i.Kind != kind || i.Name == "" || i.Offset != probedOffset(t)) || kernel.Running().AtLeast(6, 9) && i.Cookie != 6 {
 		t.Errorf("got %+v", i)
 	}
 	if kernel.Kprobes() == nil {

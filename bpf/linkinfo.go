@@ -24,12 +24,12 @@ const (
 	LinkIter          LinkKind = "iter"           // 5.8
 	LinkNetns         LinkKind = "netns"          // 5.8
 	LinkXDP           LinkKind = "xdp"            // 5.9
-	LinkPerfEvent     LinkKind = "perf_event"     // 5.15; tracepoint, kprobe, uprobe, usdt, perf_event
+	LinkPerfEvent     LinkKind = "perf_event"     // 5.15; tracepoint, kprobe, perf_event; uprobe and usdt before 6.10
 	LinkKprobeMulti   LinkKind = "kprobe_multi"   // 5.18
 	LinkStructOps     LinkKind = "struct_ops"     // 6.4
 	LinkNetfilter     LinkKind = "netfilter"      // 6.4
 	LinkTCX           LinkKind = "tcx"            // 6.6
-	LinkUprobeMulti   LinkKind = "uprobe_multi"   // 6.6
+	LinkUprobeMulti   LinkKind = "uprobe_multi"   // 6.6; from 6.10 on also uprobe, uretprobe and usdt
 	LinkNetkit        LinkKind = "netkit"         // 6.7
 	LinkSockmap       LinkKind = "sockmap"        // 6.10
 )
@@ -61,7 +61,7 @@ type LinkInfo struct {
 	Map uint32
 	// Name is the tracepoint, the kernel's function (kprobe), the file (uprobe, uprobe_multi) or the kind of iterator.
 	Name string
-	// Offset is in the function or the file; Address is the kernel's address of a kprobe, if it may be seen.
+	// Offset is in the function or the file, of one place; Address is the kernel's address of a kprobe, if it may be seen.
 	Offset, Address uint64
 	// Missed is how often a kprobe did not run because another one was running on the CPU. Linux 6.7.
 	Missed uint64
@@ -169,6 +169,9 @@ func (i *LinkInfo) fill(r *rawLinkInfo, fd int) {
 		i.Count, i.Missed = int(r.u32(8)), r.u64(16)
 	case LinkUprobeMulti:
 		i.Name, i.Count, i.PID = linkText(fd, 0, 32), int(r.u32(36)), r.u32(44)
+		if i.Count == 1 {
+			i.Offset, i.Cookie = onePlace(fd)
+		}
 	case LinkStructOps:
 		i.Map = r.u32(0)
 	case LinkSockmap:
@@ -195,6 +198,22 @@ func (i *LinkInfo) fillPerf(r *rawLinkInfo, fd int) {
 	case event:
 		i.PerfConfig, i.PerfType, i.Cookie = r.u64(8), r.u32(16), r.u64(24)
 	}
+}
+
+// onePlace asks for the offset and the cookie of a uprobe_multi link with one place.
+func onePlace(fd int) (offset, cookie uint64) {
+	out := new([2]uint64)
+	var pin runtime.Pinner
+	pin.Pin(out)
+	defer pin.Unpin()
+	var r rawLinkInfo
+	binary.NativeEndian.PutUint64(r.more[8:], uint64(uintptr(unsafe.Pointer(&out[0]))))
+	binary.NativeEndian.PutUint64(r.more[24:], uint64(uintptr(unsafe.Pointer(&out[1]))))
+	binary.NativeEndian.PutUint32(r.more[36:], 1)
+	if err := r.ask(fd); err != nil {
+		return 0, 0
+	}
+	return out[0], out[1]
 }
 
 // linkText asks for a text of a link: at and size are where the union holds its address and its length.

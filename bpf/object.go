@@ -97,13 +97,9 @@ func (o *Object) Close() error {
 		return nil
 	}
 	o.closed = true
-	var errs []error
-	for _, l := range slices.Backward(o.links) {
-		errs = append(errs, l.Close())
-	}
+	err := CloseLinks(o.links, -1, nil)
 	o.links = nil
-	errs = append(errs, o.unload())
-	return errors.Join(errs...)
+	return errors.Join(err, o.unload())
 }
 
 // unload closes programs, then maps, newest first.

@@ -30,7 +30,7 @@ func attachPerfEvent(p *Program, t Target) (*Link, error) {
 	if t.PID != 0 {
 		l.target += fmt.Sprintf("@%d", t.PID)
 		if err := l.addThreads(p, attr, t); err != nil {
-			return nil, errors.Join(err, l.abandon())
+			return nil, errors.Join(err, l.abandon(p))
 		}
 		return l, nil
 	}
@@ -39,12 +39,12 @@ func attachPerfEvent(p *Program, t Target) (*Link, error) {
 		return nil, err
 	}
 	for _, cpu := range cpus {
-		err := l.addPerf(p, &attr, -1, cpu, t.Cookie)
+		err := l.addPerf(p, &attr, -1, cpu, t)
 		if errors.Is(err, unix.ENODEV) {
 			continue // the CPU went off in between
 		}
 		if err != nil {
-			return nil, errors.Join(err, l.abandon())
+			return nil, errors.Join(err, l.abandon(p))
 		}
 	}
 	return l, nil
@@ -66,18 +66,18 @@ func (l *Link) addThreads(p *Program, attr unix.PerfEventAttr, t Target) error {
 		if err != nil {
 			return badTarget("no process %d: %w", t.PID, unix.ESRCH)
 		}
-		before := len(l.raw) + len(l.undo)
+		before := len(l.raw) + len(l.events)
 		for _, task := range tasks {
 			tid, err := strconv.Atoi(task.Name())
 			if err != nil || seen[tid] {
 				continue
 			}
 			seen[tid] = true
-			if err := l.addPerf(p, &attr, tid, -1, t.Cookie); err != nil && !errors.Is(err, unix.ESRCH) {
+			if err := l.addPerf(p, &attr, tid, -1, t); err != nil && !errors.Is(err, unix.ESRCH) {
 				return err
 			}
 		}
-		switch after := len(l.raw) + len(l.undo); {
+		switch after := len(l.raw) + len(l.events); {
 		case after == 0:
 			return badTarget("no process %d: %w", t.PID, unix.ESRCH)
 		case after == before:
@@ -87,13 +87,17 @@ func (l *Link) addThreads(p *Program, attr unix.PerfEventAttr, t Target) error {
 }
 
 // abandon undoes what a half-made link has.
-func (l *Link) abandon() error {
-	l.of(&Program{})
+func (l *Link) abandon(p *Program) error {
+	l.of(p)
 	return l.Close()
 }
 
 // addPerf opens a perf event and attaches the program to it: with a link (Linux 5.15), else by ioctl.
-func (l *Link) addPerf(p *Program, attr *unix.PerfEventAttr, pid, cpu int, cookie uint64) error {
+func (l *Link) addPerf(p *Program, attr *unix.PerfEventAttr, pid, cpu int, t Target) error {
+	if t.MaxLinks > 0 && len(l.events) >= t.MaxLinks {
+		return fmt.Errorf("%w: it takes more than %d", ErrTooManyLinks, t.MaxLinks)
+	}
+	cookie := t.Cookie
 	attr.Size = uint32(unsafe.Sizeof(*attr))
 	fd, err := unix.PerfEventOpen(attr, pid, cpu, -1, unix.PERF_FLAG_FD_CLOEXEC)
 	if errors.Is(err, unix.ESRCH) {
@@ -115,7 +119,7 @@ func (l *Link) addPerf(p *Program, attr *unix.PerfEventAttr, pid, cpu int, cooki
 	if err != nil {
 		return errors.Join(fmt.Errorf("attach to perf event: %w", err), event.Close())
 	}
-	l.undo = append(l.undo, event.Close)
+	l.events = append(l.events, event)
 	return nil
 }
 

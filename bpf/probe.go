@@ -60,7 +60,7 @@ func (l *Link) addProbe(p *Program, at probePoint, t Target) error {
 	if t.PID != 0 {
 		pid, cpu = t.PID, -1
 	}
-	return l.addPerf(p, &attr, pid, cpu, t.Cookie)
+	return l.addPerf(p, &attr, pid, cpu, t)
 }
 
 // pmuNumber reads a number that the kernel tells about one of its sources of perf events.

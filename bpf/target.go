@@ -91,6 +91,9 @@ type Target struct {
 	AnchorProgram *Program
 	// TID limits an iterator over tasks to one thread, PID to the threads of one process. Linux 6.1.
 	TID int
+	// MaxLinks is how many links of the kernel's one attach may take: each place of a usdt probe (unless the program is loaded for
+	// uprobe.multi), each CPU and each thread of a perf_event is one. Beyond, the error matches ErrTooManyLinks. Zero means no limit.
+	MaxLinks int
 	// Order is in which order an iterator over cgroups visits them, from Cgroup on. Empty means CgroupDescendants.
 	Order CgroupOrder
 }

@@ -30,7 +30,7 @@ func attachTracepoint(p *Program, t Target) (*Link, error) {
 	l := &Link{target: event}
 	attr := unix.PerfEventAttr{Type: unix.PERF_TYPE_TRACEPOINT, Config: id, Sample_type: unix.PERF_SAMPLE_RAW, Sample: 1, Wakeup: 1}
 	// One event is enough: the program runs on all CPUs whichever one is named here.
-	if err := l.addPerf(p, &attr, -1, 0, t.Cookie); err != nil {
+	if err := l.addPerf(p, &attr, -1, 0, t); err != nil {
 		return nil, err
 	}
 	return l, nil

@@ -2,6 +2,7 @@ package bpf
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"github.com/cilium/ebpf/link"
@@ -27,7 +28,7 @@ func attachUprobe(p *Program, t Target) (*Link, error) {
 		offset += start
 	}
 	l := &Link{target: t.describe(p)}
-	if err := l.addUprobe(p, probePoint{name: x.path, offset: offset, ret: p.hook == HookUretprobe}, t); err != nil {
+	if err := l.addUprobes(p, []probePoint{{name: x.path, offset: offset, ret: p.hook == HookUretprobe}}, t); err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -59,38 +60,51 @@ func uprobeTarget(p *Program, t Target) (Target, *executable, error) {
 	return t, x, err
 }
 
-// addUprobe attaches to an offset in a file.
-func (l *Link) addUprobe(p *Program, at probePoint, t Target) error {
-	at.kind = "uprobe"
-	add := l.addProbe
+// addUprobes attaches to offsets in one file: all by one link if the program is loaded for that, else by one each.
+func (l *Link) addUprobes(p *Program, places []probePoint, t Target) error {
 	if p.multi {
-		add = l.addMulti
+		return notThere(l.addMulti(p, places, t), places...)
 	}
-	err := add(p, at, t)
-	if errors.Is(err, ErrTarget) {
-		return err
+	for _, at := range places {
+		at.kind = "uprobe"
+		if err := notThere(l.addProbe(p, at, t), at); err != nil {
+			return err
+		}
 	}
-	if errors.Is(err, enotsupp) || errors.Is(err, unix.EINVAL) {
-		return badTarget("the kernel cannot probe offset %#x of %s (no code there, or an instruction that cannot be probed): %w", at.offset, at.name, terse{err})
-	}
-	return err
+	return nil
 }
 
-// addMulti attaches a program that was loaded for uprobe.multi to one place.
-func (l *Link) addMulti(p *Program, at probePoint, t Target) error {
-	ex, err := link.OpenExecutable(at.name)
+// notThere explains why the kernel cannot probe a place.
+func notThere(err error, places ...probePoint) error {
+	if errors.Is(err, ErrTarget) || !errors.Is(err, enotsupp) && !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	at := places[0]
+	where := fmt.Sprintf("offset %#x", at.offset)
+	if len(places) > 1 {
+		where = fmt.Sprintf("one of %d offsets, the first is %#x,", len(places), at.offset)
+	}
+	return badTarget("the kernel cannot probe %s of %s (no code there, or an instruction that cannot be probed): %w", where, at.name, terse{err})
+}
+
+// addMulti attaches a program that was loaded for uprobe.multi.
+func (l *Link) addMulti(p *Program, places []probePoint, t Target) error {
+	ex, err := link.OpenExecutable(places[0].name)
 	if err != nil {
 		return badTarget("%w", err)
 	}
-	opts := &link.UprobeMultiOptions{Addresses: []uint64{at.offset}, PID: uint32(t.PID)}
-	if t.Cookie != 0 {
-		opts.Cookies = []uint64{t.Cookie}
+	opts := &link.UprobeMultiOptions{PID: uint32(t.PID), Cookies: t.cookies(len(places))}
+	counted := false
+	for _, at := range places {
+		opts.Addresses = append(opts.Addresses, at.offset)
+		opts.RefCtrOffsets = append(opts.RefCtrOffsets, at.semaphore)
+		counted = counted || at.semaphore != 0
 	}
-	if at.semaphore != 0 {
-		opts.RefCtrOffsets = []uint64{at.semaphore}
+	if !counted {
+		opts.RefCtrOffsets = nil
 	}
 	open := ex.UprobeMulti
-	if at.ret {
+	if places[0].ret {
 		open = ex.UretprobeMulti
 	}
 	raw, err := open(nil, p.prog, opts)

@@ -32,17 +32,21 @@ func attachUSDT(p *Program, t Target) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Link{target: t.describe(p)}
+	var places []probePoint
 	for _, u := range probes {
-		if u.provider != provider || u.name != name {
-			continue
-		}
-		if err := l.addUprobe(p, probePoint{name: x.path, offset: u.offset, semaphore: u.semaphore}, t); err != nil {
-			return nil, errors.Join(err, l.abandon())
+		if u.provider == provider && u.name == name {
+			places = append(places, probePoint{name: x.path, offset: u.offset, semaphore: u.semaphore})
 		}
 	}
-	if len(l.raw)+len(l.undo) == 0 {
-		return nil, noSuch("%s has no probe %s:%s%s", x.path, provider, name, knownProbes(probes))
+	switch {
+	case len(places) == 0:
+		return nil, noSuch("%s has no probe %s:%s%s", x.path, short(provider), short(name), knownProbes(probes))
+	case len(places) > maxMatches:
+		return nil, badTarget("%s has probe %s:%s at %d places, more than %d", x.path, short(provider), short(name), len(places), maxMatches)
+	}
+	l := &Link{target: t.describe(p)}
+	if err := l.addUprobes(p, places, t); err != nil {
+		return nil, errors.Join(err, l.abandon(p))
 	}
 	return l, nil
 }
@@ -60,6 +64,9 @@ func knownProbes(probes []usdtProbe) string {
 	more := ""
 	if len(names) > 8 {
 		names, more = names[:8], ", ..."
+	}
+	for i, n := range names {
+		names[i] = short(n)
 	}
 	return "; it has " + strings.Join(names, ", ") + more
 }
