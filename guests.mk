@@ -60,6 +60,9 @@ $(COMFORT): %.wasm: %.c %.bpf.o $(wildcard wasi-ebpf/sdk/c/wasi_ebpf/*.h)
 
 $(EXAMPLES:%=%.bpf.o): %.bpf.o: %.h
 
+# The manifest is in the plugin, by BPF_MANIFEST.
+$(foreach e,$(EXAMPLES:%=%.wasm) $(FILTER),$(eval $(e): $(wildcard $(dir $(e))manifest.yaml)))
+
 $(EXAMPLES:%=%.wasm): %.wasm: %.c %.h %.bpf.o examples/plugin.h $(wildcard wasi-ebpf/sdk/c/wasi_ebpf/*.h)
 	cd $(@D) && $(CLANG) $(WASM_CFLAGS) $(WASM_LDFLAGS) $(<F) -o $(@F) && chmod 644 $(@F)
 

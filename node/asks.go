@@ -24,12 +24,8 @@ var wasiAsks = map[string]policy.Kind{
 	"random_get": policy.Random,
 }
 
-// loaders are the functions that load BPF programs out of an object, wherever the plugin has that from, and makers those that make
-// programs and maps without one.
-var (
-	loaders = map[string]bool{"object_open": true, "wasm_load_bpf_object": true}
-	makers  = map[string]bool{"program_load": true, "map_create": true}
-)
+// loaders are the functions that load BPF programs out of an object, wherever the plugin has that from.
+var loaders = map[string]bool{"object_open": true, "wasm_load_bpf_object": true}
 
 // Contents lists what a plugin will ask for, as far as its imports and its BPF objects tell: where it attaches only if a section name says
 // so. unread says that there are objects which cannot be read.
@@ -40,7 +36,9 @@ func Contents(imports []engine.Import, objects []*bpf.Spec, unread bool) policy.
 		kind, ok := asked[imp.Name]
 		wasi, maybe := wasiAsks[imp.Name]
 		switch {
-		case ours && (makers[imp.Name] || loaders[imp.Name] && len(objects) == 0):
+		case imp.Module == abi.Module && imp.Name == "map_create":
+			c.Perhaps = append(c.Perhaps, policy.Action{Kind: policy.Map})
+		case ours && (imp.Name == "program_load" || loaders[imp.Name] && len(objects) == 0):
 			c.Unseen = true
 		case ok && imp.Module == abi.Module:
 			c.Actions = append(c.Actions, policy.Action{Kind: kind})

@@ -27,7 +27,7 @@ type app struct {
 // commands lists the subcommands in the order of the help text.
 func (a *app) commands() []*cli.Command {
 	return []*cli.Command{
-		a.runCommand(), a.inspectCommand(), a.policyCommand(), a.probeCommand(), a.versionCommand(), a.completionCommand(), a.manCommand(),
+		a.runCommand(), a.inspectCommand(), a.policyCommand(), a.manifestCommand(), a.probeCommand(), a.versionCommand(), a.completionCommand(), a.manCommand(),
 	}
 }
 

@@ -54,11 +54,15 @@ func flagValues(f cli.Flag) []string {
 	return nil
 }
 
-// wordsFor lists what may follow a command besides options; a single "<wasm>" stands for .wasm files.
+// wordsFor lists what may follow a command besides options; "<wasm>", which is the last, stands for .wasm files.
 func wordsFor(t *cli.App, name string) []string {
 	switch name {
 	case "run", "inspect":
 		return []string{"<wasm>"}
+	case "policy":
+		return []string{"suggest", "check", "explain", "<wasm>"}
+	case "manifest":
+		return []string{"add", "show", "check", "<wasm>"}
 	case "completion":
 		return shells
 	case "help":
@@ -116,14 +120,27 @@ _bowline() {
 	return b.Bytes()
 }
 
+// withoutFiles are the words that are no place of files.
+func withoutFiles(words []string) (list []string, wasm bool) {
+	if n := len(words); n > 0 && words[n-1] == "<wasm>" {
+		return words[:n-1], true
+	}
+	return words, false
+}
+
 func bashReply(words []string) string {
+	list, wasm := withoutFiles(words)
 	switch {
 	case words == nil:
 		return ":"
 	case words[0] == "<dir>":
 		return `compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur"))`
-	case words[0] == "<wasm>":
-		return `compopt -o filenames; COMPREPLY=($(compgen -d -- "$cur") $(compgen -f -X '!*.wasm' -- "$cur"))`
+	case wasm:
+		files := `$(compgen -d -- "$cur") $(compgen -f -X '!*.wasm' -- "$cur")`
+		if len(list) > 0 {
+			files = `$(compgen -W "` + strings.Join(list, " ") + `" -- "$cur") ` + files
+		}
+		return `compopt -o filenames; COMPREPLY=(` + files + `)`
 	}
 	return `COMPREPLY=($(compgen -W "` + strings.Join(words, " ") + `" -- "$cur"))`
 }
@@ -159,15 +176,16 @@ func zshCompletion(t *cli.App) []byte {
 }
 
 func zshAction(words []string) string {
+	list, wasm := withoutFiles(words)
 	switch {
 	case words == nil:
 		return " "
 	case words[0] == "<dir>":
 		return "_directories"
-	case words[0] == "<wasm>":
+	case wasm && len(list) == 0:
 		return `_files -g "*.wasm"`
 	}
-	return "(" + strings.Join(words, " ") + ")"
+	return "(" + strings.Join(list, " ") + ")" // files of a command with words of its own follow these
 }
 
 // zshText takes out what _arguments reads as its own syntax.
@@ -204,15 +222,16 @@ func fishCompletion(t *cli.App) []byte {
 }
 
 func fishWords(words []string) string {
+	list, wasm := withoutFiles(words)
 	switch {
 	case words == nil:
 		return ""
 	case words[0] == "<dir>":
 		return " -a '(__fish_complete_directories)'"
-	case words[0] == "<wasm>":
-		return " -k -a '(__fish_complete_suffix .wasm)'"
+	case wasm:
+		return " -k -a '" + strings.Join(append(slices.Clone(list), "(__fish_complete_suffix .wasm)"), " ") + "'"
 	}
-	return " -a '" + strings.Join(words, " ") + "'"
+	return " -a '" + strings.Join(list, " ") + "'"
 }
 
 func fishText(s string) string { return strings.ReplaceAll(s, "'", "") }

@@ -93,16 +93,12 @@ func inspectManifest(in *inspection, f *wasmfile.File) {
 			in.Needs = append(in.Needs, grantReport{Grant: g.String(), Danger: g.Danger()})
 		}
 	}
-	warnings, notes := differences(m, both)
+	warnings, notes := differences(m, f, both)
 	in.Warnings, in.Notes = append(in.Warnings, warnings...), append(in.Notes, notes...)
-	if memory, ok := f.Memory0(); ok && m.Limits.Memory > 0 && uint64(memory.Limits.Min)<<16 > uint64(m.Limits.Memory) {
-		in.Warnings = append(in.Warnings, fmt.Sprintf("the module starts with %s of memory, and the manifest limits it to %s: it cannot start",
-			size(uint64(memory.Limits.Min)<<16), size(uint64(m.Limits.Memory))))
-	}
 }
 
 // differences says in words where a manifest and the contents do not agree.
-func differences(m *policy.Manifest, both policy.Comparison) (warnings, notes []string) {
+func differences(m *policy.Manifest, f *wasmfile.File, both policy.Comparison) (warnings, notes []string) {
 	for _, g := range both.Missing {
 		warnings = append(warnings, fmt.Sprintf("contents need %s, which the manifest does not ask for", g))
 	}
@@ -113,6 +109,10 @@ func differences(m *policy.Manifest, both policy.Comparison) (warnings, notes []
 		case policy.MayBeNeeded:
 			notes = append(notes, fmt.Sprintf("whether %s is needed only a run can tell", n.Grant))
 		}
+	}
+	if memory, ok := f.Memory0(); ok && m.Limits.Memory > 0 && uint64(memory.Limits.Min)<<16 > uint64(m.Limits.Memory) {
+		warnings = append(warnings, fmt.Sprintf("the module starts with %s of memory, and the manifest limits it to %s: it cannot start",
+			size(uint64(memory.Limits.Min)<<16), size(uint64(m.Limits.Memory))))
 	}
 	return warnings, notes
 }
@@ -247,15 +247,12 @@ func writeParams(w io.Writer, m *manifestReport) {
 	t.Flush()
 }
 
-// writeDifferences writes the warnings and notes, last, where they are seen.
-func writeDifferences(w io.Writer, in *inspection, s style) {
-	if len(in.Warnings)+len(in.Notes) > 0 {
-		fmt.Fprintln(w)
-	}
-	for _, text := range in.Warnings {
+// writeDifferences writes warnings and notes.
+func writeDifferences(w io.Writer, warnings, notes []string, s style) {
+	for _, text := range warnings {
 		fmt.Fprintf(w, "%s %s\n", s.red("warning:"), text)
 	}
-	for _, text := range in.Notes {
+	for _, text := range notes {
 		fmt.Fprintf(w, "%s %s\n", s.dim("note:"), text)
 	}
 }

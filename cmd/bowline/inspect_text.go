@@ -57,7 +57,10 @@ func writeInspection(w io.Writer, in *inspection, s style, columns int) {
 	for _, o := range in.Objects {
 		writeObject(w, o, s, columns)
 	}
-	writeDifferences(w, in, s)
+	if len(in.Warnings)+len(in.Notes) > 0 { // last, where they are seen
+		fmt.Fprintln(w)
+	}
+	writeDifferences(w, in.Warnings, in.Notes, s)
 }
 
 func writeImports(w io.Writer, in *inspection, s style) {

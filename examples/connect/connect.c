@@ -7,6 +7,7 @@
 #include "connect.h"
 
 BPF_EMBED(object, "connect.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 static const char usage[] =
 	"Usage: connect [--refuse ADDRESS[/BITS]]... [--count N] CGROUP\n"

@@ -6,6 +6,7 @@
 #include "execsnoop.h"
 
 BPF_EMBED(object, "execsnoop.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 static const char usage[] =
 	"Usage: execsnoop [--pid PID] [--comm NAME] [--count N]\n"

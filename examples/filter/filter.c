@@ -6,6 +6,8 @@
 #include "../plugin.h"
 #include "filter.h"
 
+BPF_MANIFEST("manifest.yaml");
+
 static const char usage[] =
 	"Usage: filter [--drop] [--interval SECONDS] [--count N] INTERFACE EXPRESSION\n"
 	"       filter --packet HEX EXPRESSION\n"

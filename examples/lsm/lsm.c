@@ -6,6 +6,7 @@
 #include "lsm.h"
 
 BPF_EMBED(object, "lsm.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 static const char usage[] =
 	"Usage: lsm [--count N]\n"

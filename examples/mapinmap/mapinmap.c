@@ -6,6 +6,7 @@
 #include "mapinmap.h"
 
 BPF_EMBED(object, "mapinmap.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 static const char usage[] =
 	"Usage: mapinmap [--interval SECONDS] [--count N]\n"

@@ -6,6 +6,7 @@
 #include "opensnoop.h"
 
 BPF_EMBED(object, "opensnoop.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 static const char usage[] =
 	"Usage: opensnoop [--pid PID] [--comm NAME] [--failed] [--count N]\n"

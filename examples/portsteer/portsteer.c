@@ -6,6 +6,7 @@
 #include "portsteer.h"
 
 BPF_EMBED(object, "portsteer.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 static const char usage[] =
 	"Usage: portsteer [--netns NAME] [--count N] FIRST[-LAST] PID FD\n"

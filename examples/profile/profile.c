@@ -6,6 +6,7 @@
 #include "profile.h"
 
 BPF_EMBED(object, "profile.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 static const char usage[] =
 	"Usage: profile [--pid PID] [--frequency N] [--duration SECONDS] [--kernel | --user]\n"

@@ -6,6 +6,7 @@
 #include "runqlat.h"
 
 BPF_EMBED(object, "runqlat.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 #define BAR 40	/* columns */
 

@@ -6,6 +6,7 @@
 #include "share.h"
 
 BPF_EMBED(object, "share.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 static const char usage[] =
 	"Usage: share write NAME\n"

@@ -6,6 +6,7 @@
 #include "tasks.h"
 
 BPF_EMBED(object, "tasks.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 static const char usage[] =
 	"Usage: tasks [--threads PID] [--kernel]\n"

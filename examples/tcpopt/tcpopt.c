@@ -6,6 +6,7 @@
 #include "tcpopt.h"
 
 BPF_EMBED(object, "tcpopt.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 static const char usage[] =
 	"Usage: tcpopt [--window N] [--rto MS] [--congestion NAME] [--count N] CGROUP\n"

@@ -6,6 +6,7 @@
 #include "tcx.h"
 
 BPF_EMBED(object, "tcx.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 static const char usage[] =
 	"Usage: tcx [--interval SECONDS] [--count N] [INTERFACE]\n"

@@ -6,6 +6,7 @@
 #include "uprobe.h"
 
 BPF_EMBED(object, "uprobe.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 static const char usage[] =
 	"Usage: uprobe [--interval SECONDS] [--count N] [--pid PID] [--verbose] FILE:FUNCTION\n"

@@ -6,6 +6,7 @@
 #include "usdt.h"
 
 BPF_EMBED(object, "usdt.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 static const char usage[] =
 	"Usage: usdt [--pid PID] [--count N] FILE PROVIDER:NAME...\n"

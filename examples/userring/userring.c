@@ -6,6 +6,7 @@
 #include "userring.h"
 
 BPF_EMBED(object, "userring.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 static const char usage[] =
 	"Usage: userring [--once] [--count N] NAME...\n"

@@ -6,6 +6,7 @@
 #include "xdpcount.h"
 
 BPF_EMBED(object, "xdpcount.bpf.o");
+BPF_MANIFEST("manifest.yaml");
 
 static const char usage[] =
 	"Usage: xdpcount [--interval SECONDS] [--count N] [--mode native|generic] INTERFACE\n"

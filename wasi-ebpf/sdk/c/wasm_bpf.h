@@ -161,6 +161,19 @@ enum {
 	WASM_BPF_EXTERN unsigned char name[];				\
 	WASM_BPF_EXTERN const uint32_t name##_len
 
+/*
+ * BPF_MANIFEST("manifest.yaml"); once, at file scope, puts a file (looked up as for BPF_EMBED) into the custom section
+ * bowline.manifest: what the plugin asks for, and why. For other languages "bowline manifest add" does the same. Check it with
+ * "bowline manifest check"; the compiler does not look at it.
+ */
+#if defined(__wasm__) && !defined(BPF_MANIFEST)
+#define BPF_MANIFEST(file)						\
+	__asm__(".section .custom_section.bowline.manifest,\"\",@\n"	\
+		".incbin \"" file "\"\n"					\
+		".text\n");						\
+	struct bpf_i_manifest
+#endif
+
 /* Says in words what a result (negative error number) of this interface means. */
 static inline const char *wasm_bpf_strerror(int32_t result)
 {

@@ -74,6 +74,19 @@ typedef ebpf_link bpf_link;
 	BPF_I_EXTERN const uint32_t name##_len
 #endif
 
+/*
+ * BPF_MANIFEST("manifest.yaml"); once, at file scope, puts a file (looked up as for BPF_EMBED) into the custom section
+ * bowline.manifest: what the plugin asks for, and why. For other languages "bowline manifest add" does the same. Check it with
+ * "bowline manifest check"; the compiler does not look at it.
+ */
+#if defined(__wasm__) && !defined(BPF_MANIFEST)
+#define BPF_MANIFEST(file)						\
+	__asm__(".section .custom_section.bowline.manifest,\"\",@\n"	\
+		".incbin \"" file "\"\n"					\
+		".text\n");						\
+	struct bpf_i_manifest
+#endif
+
 /* Internal: the result of a call as this header gives it. */
 static inline int32_t bpf_i_result(ebpf_errno err, int32_t value) { return err ? -err : value; }
 

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/bowline-edge/bowline/internal/wasmfile"
+	"github.com/bowline-edge/bowline/node"
+	"github.com/bowline-edge/bowline/policy"
+)
+
+// unseen are what a manifest of an example asks for beyond what its contents show: programs that are made at run time.
+var unseen = map[string][]string{"filter": {"xdp"}}
+
+func TestManifestsOfTheExamplesAgreeWithTheirContents(t *testing.T) {
+	plugins, err := filepath.Glob("../../examples/*/*.bpf.o")
+	if err != nil || len(plugins) < 15 {
+		t.Fatalf("%d examples: %v", len(plugins), err)
+	}
+	for _, object := range append(plugins, "../../examples/filter/filter.bpf.o") {
+		dir := filepath.Dir(object)
+		name := filepath.Base(dir)
+		t.Run(name, func(t *testing.T) {
+			wasm, err := os.ReadFile(filepath.Join(dir, name+".wasm"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			in, err := inspect(name, wasm)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(in.Warnings) > 0 || in.Manifest == nil || in.Manifest.Name != name || in.Manifest.Description == "" {
+				t.Errorf("the manifest is %+v, with warnings %q", in.Manifest, in.Warnings)
+			}
+			want, err := os.ReadFile(filepath.Join(dir, "manifest.yaml"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			f, err := wasmfile.Parse(wasm)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s, _ := f.CustomSection(policy.ManifestSection); !bytes.Equal(s.Bytes, want) {
+				t.Error("the section is not manifest.yaml; make -f guests.mk guests")
+			}
+			m, err := node.ManifestOf(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			contents := lookInto(f)
+			var asked, needed []string
+			for _, n := range m.Needs {
+				asked = append(asked, n.Grant.String())
+			}
+			for _, g := range contents.Needs() {
+				needed = append(needed, g.String())
+			}
+			needed = append(needed, unseen[name]...)
+			slices.Sort(asked)
+			slices.Sort(needed)
+			if !slices.Equal(asked, needed) {
+				t.Errorf("the manifest asks for %q, policy suggest for %q", asked, needed)
+			}
+		})
+	}
+}
