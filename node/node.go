@@ -47,6 +47,9 @@ type RunOptions struct {
 	// MapMemory caps the kernel memory of the plugin's BPF maps in bytes. Zero means
 	// what the limits say.
 	MapMemory uint64
+	// Fuel is how much work the plugin's own code may do; see [runtime.Config]. Zero
+	// means no limit.
+	Fuel uint64
 	// Policy is the policy of this box. Nil grants nothing.
 	Policy *policy.Policy
 	// Allow are the grants that the operator adds for this run; see [policy.Lines].
@@ -152,10 +155,17 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, rights 
 		t.detail("compile cache: %v", err)
 	}
 	t.detail("%s %s loaded %d bytes in %s", eng.Name(), eng.Version(), len(wasm), time.Since(started).Round(time.Microsecond))
+	var used runtime.Usage
+	defer func() {
+		if !errors.Is(err, runtime.ErrStuck) {
+			t.detail("the plugin has used %d units of fuel", used.Fuel)
+		}
+	}()
 	return mod.Run(ctx, runtime.Config{
 		Args: opts.Args, Env: opts.Env, Dirs: opts.Dirs,
 		Stdin: opts.Stdin, Stdout: opts.Stdout, Stderr: opts.Stderr,
 		MemoryLimit: cmp.Or(opts.MemoryLimit, uint64(guard.limits.Memory)), Log: t.line, Report: t.report, Note: t.note,
+		Fuel: opts.Fuel, Usage: &used,
 	})
 }
 

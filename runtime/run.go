@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/bowline-edge/bowline/runtime/engine"
-	"github.com/bowline-edge/bowline/runtime/preempt"
 )
 
 // DefaultGrace is how long a plugin may go on after it was told to stop, when
@@ -36,6 +35,12 @@ type Config struct {
 	Stdout, Stderr io.Writer
 	// MemoryLimit caps the linear memory in bytes; see [engine.InstanceConfig].
 	MemoryLimit uint64
+	// Fuel is how much work the plugin's own code may do, in the units of package
+	// preempt; at the end of it the plugin is stopped, with [ErrFuel], on every
+	// engine and machine at the same place. Zero means no limit.
+	Fuel uint64
+	// Usage, if not nil, is filled in when Run returns, unless the plugin is stuck.
+	Usage *Usage
 	// Grace is how long the plugin may go on after the context is done, to print
 	// what it has. Blocking calls return at once, and after Grace its code is
 	// interrupted wherever it is. Zero means DefaultGrace.
@@ -49,7 +54,8 @@ type Config struct {
 // Run makes an instance and runs it: _initialize if the module exports it, then
 // _start. It answers the exit code, which is 0 when _start returns. When the
 // context is done the plugin is stopped, and the error is the context's cause.
-// Other errors: [*engine.Trap], an error of a provider, [engine.ErrLimit], [ErrStuck].
+// Other errors: [*engine.Trap], an error of a provider, [engine.ErrLimit], of
+// which [ErrTooDeep] and [ErrFuel] are kinds, [ErrStuck].
 //
 // All that the plugin opened is closed when Run returns, unless it is stuck. The
 // plugin runs on a goroutine of its own, in the network namespace of the calling
@@ -59,7 +65,7 @@ func (m *Module) Run(ctx context.Context, cfg Config) (uint32, error) {
 		return 0, fmt.Errorf("run %s: %w", m.name, err)
 	}
 	defaults(&cfg)
-	inst := &run{module: m, cfg: cfg}
+	inst := &run{module: m, cfg: cfg, meter: meter{fuel: cfg.Fuel}}
 	done := make(chan struct{})
 	var code uint32
 	var err error
@@ -77,6 +83,9 @@ func (m *Module) Run(ctx context.Context, cfg Config) (uint32, error) {
 		if !inst.stop(context.Cause(ctx), done) {
 			return 0, fmt.Errorf("run %s: %w", m.name, ErrStuck)
 		}
+	}
+	if cfg.Usage != nil {
+		cfg.Usage.Fuel = inst.meter.used
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		return code, cause
@@ -103,6 +112,7 @@ func defaults(cfg *Config) {
 type run struct {
 	module *Module
 	cfg    Config
+	meter  meter
 	killed atomic.Pointer[error] // why guest code must not go on
 	left   atomic.Bool           // guest code does not run any more
 }
@@ -165,6 +175,7 @@ func (r *run) run(ctx context.Context) (code uint32, err error) {
 	in, err := r.module.code.Instantiate(ctx, cfg)
 	if err == nil {
 		err = r.call(ctx, in)
+		r.usage(ctx, in)
 		r.left.Store(true)
 		defer func() { err = errors.Join(err, in.Close()) }()
 	}
@@ -172,7 +183,7 @@ func (r *run) run(ctx context.Context) (code uint32, err error) {
 	if errors.As(err, &exit) {
 		return exit.Code, nil
 	}
-	return 0, err
+	return 0, plain(err)
 }
 
 // bind makes the providers' side of this instance.
@@ -180,7 +191,7 @@ func (r *run) bind() ([]engine.Bound, []engine.HostFunc, error) {
 	providers := r.module.rt.providers
 	env := engine.Env{Name: r.module.name, Log: r.cfg.Log, Report: r.cfg.Report, Note: r.cfg.Note}
 	bounds := make([]engine.Bound, len(providers))
-	funcs := []engine.HostFunc{r.yield()}
+	funcs := []engine.HostFunc{r.yield(), r.overflow()}
 	for _, l := range r.module.links {
 		if bounds[l.provider] == nil {
 			b, err := providers[l.provider].Bind(env)
@@ -192,20 +203,6 @@ func (r *run) bind() ([]engine.Bound, []engine.HostFunc, error) {
 		funcs = append(funcs, bounds[l.provider].Func(l.imp))
 	}
 	return bounds, funcs, nil
-}
-
-// yield is what the checks in the guest's code call every now and then. It
-// ends a guest that must not go on, and lets the Go scheduler in.
-func (r *run) yield() engine.HostFunc {
-	return engine.HostFunc{
-		Module: preempt.ImportModule, Name: preempt.ImportYield,
-		Call: func(context.Context, engine.Instance, []uint64) error {
-			if cause := r.killed.Load(); cause != nil {
-				return *cause
-			}
-			return nil
-		},
-	}
 }
 
 // call runs the entry points.

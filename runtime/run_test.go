@@ -75,7 +75,6 @@ func TestWhatCannotRun(t *testing.T) {
 		"trap":        engine.TrapUnreachable,
 		"library":     "neither _start nor _initialize",
 		"wrong_start": "_start has type (i32) -> i32",
-		"recurse":     engine.TrapStackExhausted,
 	} {
 		t.Run(name, func(t *testing.T) {
 			onEngines(t, func(t *testing.T, rt *runtime.Runtime) {

@@ -46,6 +46,7 @@ func (a *app) runCommand() *cli.Command {
 			&cli.StringFlag{Name: "memory", Usage: "let the plugin's memory grow to at most `SIZE`, such as 64M or 1G; 64M unless given or in the policy"},
 			&cli.StringFlag{Name: "map-memory", Usage: "let the plugin's BPF maps take at most `SIZE` of kernel memory; 32M unless given or in the policy"},
 			&cli.StringSliceFlag{Name: "limit", Usage: "set a limit for this run, `NAME=VALUE`, in place of the policy's: cpu-per-call=1m, cpu-share=20%, log-lines=none, ...; repeatable; see docs/policy.md"},
+			&cli.StringFlag{Name: "fuel", Usage: "stop the plugin after `N` units of work of its own code, on every engine and machine at the same place; -v tells how many a run uses"},
 			&cli.StringSliceFlag{Name: "allow", Usage: "grant the plugin `GRANT` for this run, beside the policy: a group such as tracing, xdp@eth1, helper:NAME, ..., or all; repeatable; see docs/policy.md"},
 			&cli.StringFlag{Name: "policy", Usage: "take the policy of this box from `FILE`; " + defaultPolicy + " unless given, if it is there"},
 			&cli.StringSliceFlag{Name: "name", Usage: "let the plugin use a local name, `LOCAL=REAL`: uplink=eth1, plugins=/sys/fs/cgroup/plugins; repeatable"},
@@ -185,6 +186,11 @@ func (a *app) runOptions(c *cli.Context) (node.RunOptions, error) {
 	}
 	if o.Timeout, err = duration(c, "timeout"); err != nil {
 		return o, err
+	}
+	if s := c.String("fuel"); c.IsSet("fuel") {
+		if o.Fuel, err = strconv.ParseUint(s, 10, 64); err != nil || o.Fuel == 0 {
+			return o, usagef("run: --fuel %q is no number of units; write one such as 1000000; run it with -v to see how many it uses", s)
+		}
 	}
 	for name, limit := range map[string]*uint64{"memory": &o.MemoryLimit, "map-memory": &o.MapMemory} {
 		if s := c.String(name); c.IsSet(name) {

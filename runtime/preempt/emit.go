@@ -6,10 +6,9 @@ import (
 	"github.com/bowline-edge/bowline/internal/wasmfile"
 )
 
-// batch is how many units a function with loops takes from the budget at a time.
-// In between, its loops count in a local, which engines keep in a register; the
-// budget itself is a global, in memory.
-const batch = 64
+// batch is how many units the loops of a function that calls others count in a
+// local before they take them from the budget.
+const batch = 1024
 
 // asm builds instructions. Where a branch is hardly ever taken the slow half is
 // the else of an if with an empty then: wazero allocates registers in the order of
@@ -30,13 +29,17 @@ func (a *asm) unless(slow func()) {
 	a.op(wasmfile.OpEnd)
 }
 
-// spend takes v from a global, which is then in the local t too.
-func (a *asm) spend(global, t uint32, v int32) {
-	a.idx(wasmfile.OpGlobalGet, global)
+// ifNegative runs the instructions of slow if the i32 on the stack is negative.
+func (a *asm) ifNegative(slow func()) {
+	a.i32(0)
+	a.op(opI32GeS)
+	a.unless(slow)
+}
+
+// less appends a subtraction of a constant.
+func (a *asm) less(v int32) {
 	a.i32(v)
 	a.op(wasmfile.OpI32Sub)
-	a.idx(wasmfile.OpLocalTee, t)
-	a.idx(wasmfile.OpGlobalSet, global)
 }
 
 const blockEmpty = 0x40
@@ -46,11 +49,13 @@ func (r *rewriter) body(a asm, i int) asm {
 	fn := &r.funcs[i]
 	src := r.f.Code[i].Bytes
 	e := emitter{rewriter: r, fn: fn, asm: a, src: src, at: fn.start}
-	e.depth = fn.counted && r.maxDepth > 0
-	e.t, e.n = fn.locals, fn.locals+1
+	e.t, e.n, e.l = fn.locals, fn.locals+1, fn.locals+1
+	if fn.loops {
+		e.l++
+	}
 	e.locals()
 	e.entry()
-	if e.depth {
+	if fn.epilogue() {
 		e.asm = append(e.asm, byte(wasmfile.OpBlock))
 		e.asm = append(e.asm, r.blockTypes[r.f.Funcs[i]]...)
 	}
@@ -58,33 +63,38 @@ func (r *rewriter) body(a asm, i int) asm {
 		e.edit(ed)
 	}
 	e.asm = append(e.asm, src[e.at:]...)
-	if e.depth {
+	if fn.epilogue() {
 		e.leave()
 		e.op(wasmfile.OpEnd)
 	}
 	return e.asm
 }
 
-// emitter writes one function.
+// emitter writes one function. What the function spends is counted
+//
+//   - in the budget itself, a global, by functions without loops,
+//   - in a copy in a local by those that call nothing else: they take it at entry
+//     and put it back when they leave,
+//   - in a local that counts down from zero by all others, which add it to the
+//     budget when it is large, and when they leave.
 type emitter struct {
 	*rewriter
 	asm
-	fn    *function
-	src   []byte
-	at    uint32 // src is written up to here
-	t, n  uint32 // our locals: scratch, and what the loops have counted
-	depth bool
+	fn  *function
+	src []byte
+	at  uint32 // src is written up to here
+	// open are the blocks inside the outermost loop, innermost last: how many labels
+	// stand in place of one.
+	open []uint32
+	// Our locals: scratch, what the loops have counted (or the budget's copy), the
+	// depth at entry.
+	t, n, l uint32
 }
 
 // locals appends the declarations and ours at the end.
 func (e *emitter) locals() {
-	ours := uint32(0)
-	switch {
-	case e.fn.loops:
-		ours = 2
-	case e.fn.entry() || e.fn.bulk || e.depth:
-		ours = 1
-	default:
+	ours := e.fn.ours()
+	if ours == 0 {
 		e.asm = append(e.asm, e.src[:e.fn.start]...)
 		return
 	}
@@ -96,43 +106,65 @@ func (e *emitter) locals() {
 
 // entry counts the call.
 func (e *emitter) entry() {
-	if e.fn.entry() {
-		units := 1 + int32(e.fn.instrs/unitWeight)
-		if e.fn.loops {
-			units += batch
-		}
-		e.spend(e.budget, e.t, units)
-		e.idx(wasmfile.OpLocalGet, e.t)
-		e.check()
+	if !e.fn.entry() {
+		return
 	}
-	if e.depth {
-		e.spend(e.level, e.t, e.frame())
-		e.idx(wasmfile.OpLocalGet, e.t)
-		e.i32(0)
-		e.op(opI32GeS)
-		e.unless(func() {
-			e.idx(wasmfile.OpCall, e.overflow)
-			e.op(wasmfile.OpUnreachable)
-		})
+	units := 1 + int32(e.fn.instrs/unitWeight)
+	e.idx(wasmfile.OpGlobalGet, e.budget)
+	e.less(units)
+	if e.fn.copies() {
+		e.idx(wasmfile.OpLocalSet, e.n) // the first loop looks at it
+		return
 	}
+	e.idx(wasmfile.OpLocalTee, e.t)
+	e.idx(wasmfile.OpGlobalSet, e.budget)
+	e.idx(wasmfile.OpLocalGet, e.t)
+	if e.fn.counted {
+		e.idx(wasmfile.OpGlobalGet, e.level)
+		e.idx(wasmfile.OpLocalTee, e.l)
+		e.less(e.fn.frame())
+		e.idx(wasmfile.OpLocalTee, e.t)
+		e.idx(wasmfile.OpGlobalSet, e.level)
+		e.idx(wasmfile.OpLocalGet, e.t)
+		e.op(opI32Or)
+	}
+	e.ifNegative(e.renew)
 }
 
-// check yields if the i32 on the stack is negative.
-func (e *emitter) check() {
-	e.i32(0)
-	e.op(opI32GeS)
-	e.unless(func() { e.idx(wasmfile.OpCall, e.spent) })
+// renew is the slow path when the budget is spent.
+func (e *emitter) renew() {
+	if e.fn.copies() {
+		e.idx(wasmfile.OpLocalGet, e.n)
+		e.idx(wasmfile.OpCall, e.spent)
+		e.idx(wasmfile.OpLocalSet, e.n)
+		return
+	}
+	e.renewGlobal(e.budget, e.spent)
 }
 
-// frame is what a call of the function counts for the depth.
-func (e *emitter) frame() int32 { return 1 + int32(e.fn.locals/16) }
+func (a *asm) renewGlobal(budget, spent uint32) {
+	a.idx(wasmfile.OpGlobalGet, budget)
+	a.idx(wasmfile.OpCall, spent)
+	a.idx(wasmfile.OpGlobalSet, budget)
+}
 
-// leave takes back what entry counted for the depth.
+// leave is what happens before a function returns.
 func (e *emitter) leave() {
-	e.idx(wasmfile.OpGlobalGet, e.level)
-	e.i32(e.frame())
-	e.op(wasmfile.OpI32Add)
-	e.idx(wasmfile.OpGlobalSet, e.level)
+	switch {
+	case e.fn.copies():
+		e.idx(wasmfile.OpLocalGet, e.n)
+		e.idx(wasmfile.OpGlobalSet, e.budget)
+	case e.fn.loops:
+		e.idx(wasmfile.OpGlobalGet, e.budget)
+		e.idx(wasmfile.OpLocalGet, e.n)
+		e.op(wasmfile.OpI32Add)
+		e.idx(wasmfile.OpGlobalSet, e.budget)
+	}
+	if e.fn.counted {
+		// A store is sooner done than an addition to what a call has just stored.
+		e.idx(wasmfile.OpLocalGet, e.l)
+		e.idx(wasmfile.OpGlobalSet, e.level)
+	}
 }
 
 // upTo copies the source.
@@ -149,82 +181,183 @@ func (e *emitter) edit(ed edit) {
 		e.at = ed.end
 	case editTail:
 		e.upTo(ed.start)
-		if e.depth {
-			e.leave()
-		}
+		e.leave()
 		e.idx(wasmfile.OpReturnCall, e.shift(ed.arg))
 		e.at = ed.end
 	case editTailIndirect:
 		e.upTo(ed.start)
-		if e.depth {
-			e.leave()
-		}
+		e.leave()
 	case editReturn:
-		if e.depth {
+		if e.fn.epilogue() {
 			e.upTo(ed.start)
-			e.idx(wasmfile.OpBr, ed.arg)
+			e.idx(wasmfile.OpBr, e.label(ed.arg))
 			e.at = ed.end
 		}
 	case editLoop:
+		e.loop(ed)
+	case editLoopParams:
 		e.upTo(ed.end)
-		e.round(1 + int32(ed.arg/unitWeight))
+		e.open = append(e.open, 1)
+		e.spend(ed.units())
+		e.enough()
+		e.unless(e.slow)
+	case editOpen:
+		e.open = append(e.open, 1)
+	case editEnd:
+		e.end(ed)
+	case editBr:
+		if l := e.label(ed.arg); l != ed.arg {
+			e.upTo(ed.start + 1)
+			e.asm = appendU32(e.asm, l)
+			e.at = ed.end
+		}
+	case editTable:
+		e.table(ed)
 	case editBulk:
 		e.upTo(ed.start)
 		e.length(int32(ed.arg))
 	}
 }
 
-// round counts a round of a loop.
-func (e *emitter) round(units int32) {
+// loop writes the head of a loop. The call that renews the budget stands outside of
+// it, because an engine that stores what is alive over a call where it is made
+// would store the variables of the loop in every round:
+//
+//	block loop block loop  check, br_if 1  ...  end br 2 end  renew  br 0 end end
+func (e *emitter) loop(ed edit) {
+	e.upTo(ed.start)
+	typ := e.src[ed.start+1 : ed.end]
+	e.asm = append(append(e.asm, byte(wasmfile.OpBlock)), typ...)
+	e.asm = append(append(e.asm, byte(wasmfile.OpLoop)), typ...)
+	e.asm = append(e.asm, byte(wasmfile.OpBlock), blockEmpty)
+	e.upTo(ed.end)
+	e.open = append(e.open, loopLabels)
+	e.enough()
+	e.op(wasmfile.OpI32Eqz)
+	e.idx(wasmfile.OpBrIf, 1)
+	e.spend(ed.units())
+}
+
+// loopLabels is how many labels stand in place of that of a loop.
+const loopLabels = 4
+
+// end closes what was opened last.
+func (e *emitter) end(ed edit) {
+	last := len(e.open) - 1
+	labels := e.open[last]
+	e.open = e.open[:last]
+	if labels != loopLabels {
+		return
+	}
+	e.upTo(ed.end)
+	e.idx(wasmfile.OpBr, 2)
+	e.op(wasmfile.OpEnd)
+	e.slow()
+	e.idx(wasmfile.OpBr, 0)
+	e.op(wasmfile.OpEnd)
+	e.op(wasmfile.OpEnd)
+}
+
+// label gives the new number of a label.
+func (e *emitter) label(l uint32) uint32 {
+	n := uint32(len(e.open))
+	for i := n - min(l, n); i < n; i++ {
+		l += e.open[i] - 1
+	}
+	return l
+}
+
+// table writes a br_table.
+func (e *emitter) table(ed edit) {
+	d := wasmfile.NewReader(e.src, 0, "")
+	d.Bytes(ed.start + 1)
+	e.upTo(ed.start + 1)
+	n := d.U32()
+	e.asm = appendU32(e.asm, n)
+	for range uint64(n) + 1 {
+		e.asm = appendU32(e.asm, e.label(d.U32()))
+	}
+	e.at = ed.end
+}
+
+// units is what a round of a loop counts.
+func (ed edit) units() int32 { return 1 + int32(ed.arg/unitWeight) }
+
+// spend takes units for a round from the local.
+func (e *emitter) spend(units int32) {
 	e.idx(wasmfile.OpLocalGet, e.n)
-	e.i32(units)
-	e.op(wasmfile.OpI32Add)
-	e.idx(wasmfile.OpLocalTee, e.n)
-	e.i32(batch)
-	e.op(wasmfile.OpI32LtS)
-	e.unless(func() {
-		e.idx(wasmfile.OpLocalGet, e.n)
-		e.idx(wasmfile.OpCall, e.refill)
+	e.less(units)
+	e.idx(wasmfile.OpLocalSet, e.n)
+}
+
+// enough pushes whether the local is good for another round.
+func (e *emitter) enough() {
+	e.idx(wasmfile.OpLocalGet, e.n)
+	if e.fn.copies() {
 		e.i32(0)
-		e.idx(wasmfile.OpLocalSet, e.n)
-	})
+	} else {
+		e.i32(-batch)
+	}
+	e.op(opI32GeS)
+}
+
+// slow makes the local good for another round.
+func (e *emitter) slow() {
+	if e.fn.copies() {
+		e.renew()
+		return
+	}
+	e.idx(wasmfile.OpLocalGet, e.n)
+	e.idx(wasmfile.OpCall, e.refill)
+	e.i32(0)
+	e.idx(wasmfile.OpLocalSet, e.n)
 }
 
 // length counts the length of a bulk instruction, which is on the stack.
 func (e *emitter) length(shift int32) {
+	get, set, budget := wasmfile.OpGlobalGet, wasmfile.OpGlobalSet, e.budget
+	if e.fn.copies() {
+		get, set, budget = wasmfile.OpLocalGet, wasmfile.OpLocalSet, e.n
+	}
 	e.idx(wasmfile.OpLocalSet, e.t)
-	e.idx(wasmfile.OpGlobalGet, e.budget)
+	e.idx(get, budget)
 	e.idx(wasmfile.OpLocalGet, e.t)
 	e.i32(shift)
 	e.op(wasmfile.OpI32ShrU)
 	e.op(wasmfile.OpI32Sub)
-	e.idx(wasmfile.OpGlobalSet, e.budget)
-	e.idx(wasmfile.OpGlobalGet, e.budget)
-	e.check()
+	e.idx(set, budget)
+	e.idx(get, budget)
+	e.ifNegative(e.renew)
 	e.idx(wasmfile.OpLocalGet, e.t)
 }
 
-// slowPaths appends the two functions that all others share, with their sizes.
+// slowPaths appends the functions that all others share, with their sizes.
 func (r *rewriter) slowPaths(out []byte) []byte {
 	var spent asm = []byte{0} // no locals
+	spent.idx(wasmfile.OpGlobalGet, r.level)
+	spent.ifNegative(func() {
+		spent.idx(wasmfile.OpCall, r.overflow)
+		spent.op(wasmfile.OpUnreachable)
+	})
+	spent.idx(wasmfile.OpLocalGet, 0)
 	spent.idx(wasmfile.OpCall, r.yield)
-	spent.i32(r.interval)
-	spent.idx(wasmfile.OpGlobalSet, r.budget)
 	spent.op(wasmfile.OpEnd)
 
 	var refill asm = []byte{0}
 	refill.idx(wasmfile.OpGlobalGet, r.budget)
 	refill.idx(wasmfile.OpLocalGet, 0)
-	refill.op(wasmfile.OpI32Sub)
+	refill.op(wasmfile.OpI32Add)
 	refill.idx(wasmfile.OpLocalTee, 0)
 	refill.idx(wasmfile.OpGlobalSet, r.budget)
 	refill.idx(wasmfile.OpLocalGet, 0)
-	refill.i32(0)
-	refill.op(opI32GeS)
-	refill.unless(func() { refill.idx(wasmfile.OpCall, r.spent) })
+	refill.ifNegative(func() { refill.renewGlobal(r.budget, r.spent) })
 	refill.op(wasmfile.OpEnd)
 
-	for _, b := range []asm{spent, refill} {
+	var left asm = []byte{0}
+	left.idx(wasmfile.OpGlobalGet, r.budget)
+	left.op(wasmfile.OpEnd)
+
+	for _, b := range []asm{spent, refill, left} {
 		out = append(appendU32(out, uint32(len(b))), b...)
 	}
 	return out
@@ -232,14 +365,15 @@ func (r *rewriter) slowPaths(out []byte) []byte {
 
 // code appends the content of the code section.
 func (r *rewriter) code(out []byte) ([]byte, error) {
-	out = appendU32(out, uint32(len(r.f.Code)+2))
+	out = appendU32(out, uint32(len(r.f.Code)+addedFuncs))
 	var body asm
 	for i := range r.f.Code {
 		body = r.body(body[:0], i)
 		if len(body) > wasmfile.MaxBodySize {
 			return nil, tooLarge("function %d would have %d bytes, at most %d are possible", r.f.ImportedFuncs()+i, len(body), wasmfile.MaxBodySize)
 		}
-		if n := int(r.funcs[i].locals) + 2 - len(r.f.Types[r.f.Funcs[i]].Params); n > wasmfile.MaxLocals && r.funcs[i].entry() {
+		fn := &r.funcs[i]
+		if n := int(fn.locals+fn.ours()) - len(r.f.Types[r.f.Funcs[i]].Params); n > wasmfile.MaxLocals && fn.ours() > 0 {
 			return nil, tooLarge("function %d would have %d locals, at most %d are possible", r.f.ImportedFuncs()+i, n, wasmfile.MaxLocals)
 		}
 		out = append(appendU32(out, uint32(len(body))), body...)

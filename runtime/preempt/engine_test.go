@@ -27,6 +27,8 @@ var (
 type host struct {
 	wazero.Runtime
 	yields int
+	// interval is the budget that the guest gets at each yield.
+	interval uint64
 	// stopAfter ends the guest at that yield; zero means never.
 	stopAfter int
 }
@@ -40,14 +42,14 @@ func newHost(t testing.TB, stop int) *host {
 func newHostWith(t testing.TB, stop int, cfg wazero.RuntimeConfig) *host {
 	t.Helper()
 	ctx := context.Background()
-	h := &host{Runtime: wazero.NewRuntimeWithConfig(ctx, cfg.WithCoreFeatures(features)), stopAfter: stop}
+	h := &host{Runtime: wazero.NewRuntimeWithConfig(ctx, cfg.WithCoreFeatures(features)), stopAfter: stop, interval: preempt.DefaultBudget}
 	t.Cleanup(func() {
 		if err := h.Close(ctx); err != nil {
 			t.Error(err)
 		}
 	})
 	_, err := h.NewHostModuleBuilder(preempt.ImportModule).
-		NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(h.yield), nil, nil).Export(preempt.ImportYield).
+		NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(h.yield), []api.ValueType{api.ValueTypeI32}, []api.ValueType{api.ValueTypeI32}).Export(preempt.ImportYield).
 		NewFunctionBuilder().WithGoModuleFunction(api.GoModuleFunc(overflow), nil, nil).Export(preempt.ImportOverflow).
 		Instantiate(ctx)
 	if err != nil {
@@ -56,10 +58,11 @@ func newHostWith(t testing.TB, stop int, cfg wazero.RuntimeConfig) *host {
 	return h
 }
 
-func (h *host) yield(context.Context, api.Module, []uint64) {
+func (h *host) yield(_ context.Context, _ api.Module, stack []uint64) {
 	if h.yields++; h.yields == h.stopAfter {
 		panic(errStopped)
 	}
+	stack[0] = h.interval
 }
 
 func overflow(context.Context, api.Module, []uint64) { panic(errOverflow) }

@@ -4,25 +4,22 @@ import (
 	"github.com/bowline-edge/bowline/internal/wasmfile"
 )
 
-// longChain is how many functions outside of recursions may call one another
-// before one of them is counted too.
-const longChain = 256
+// longChain is how many frames of functions that are not counted may lie on one
+// another, in units of [function.frame].
+const longChain = 16
 
-// markDepth marks the functions whose depth is counted: those that may call
-// themselves over others, and every so many in long chains. Calls by a table may
-// go to every function of the type that a table may hold.
+// markDepth marks the functions whose depth is counted: one in every cycle of
+// calls, and some in long chains of others. Calls by a table may go to every
+// function of the type that a table may hold.
 func (r *rewriter) markDepth() {
 	n := len(r.funcs)
 	g := graph{rewriter: r, canon: r.canonicalTypes()}
 	g.takenBy()
 	// Nodes 0 to n-1 are the functions, n+t stands for tables by type t.
-	nodes := n + len(r.f.Types)
-	g.index = make([]uint32, nodes)
-	g.low = make([]uint32, nodes)
-	g.height = make([]uint16, nodes)
-	g.done = make([]bool, nodes)
+	g.state = make([]state, n+len(r.f.Types))
+	g.height = make([]uint32, n+len(r.f.Types))
 	for i := range n {
-		if g.index[i] == 0 {
+		if g.state[i] == unseen {
 			g.visit(i)
 		}
 	}
@@ -45,26 +42,31 @@ func (r *rewriter) canonicalTypes() []uint32 {
 	return canon
 }
 
-// graph finds cycles of calls by Tarjan's algorithm, without recursion.
+// graph walks through the calls depth first, without recursion. Every cycle has a
+// call back to a function on the path, and there is counted.
 type graph struct {
 	*rewriter
 	canon []uint32
 	// taken has the functions that tables may hold, by type.
 	taken map[uint32][]uint32
 
-	index, low []uint32 // index 0: not seen
-	height     []uint16
-	done       []bool
-	next       uint32
-	stack      []int
-	path       []step
-	succ       []uint32 // successors of the nodes on the path
+	state  []state
+	height []uint32 // the frames from here to the next that are counted
+	path   []step
+	succ   []uint32 // successors of the nodes on the path
 }
+
+type state uint8
+
+const (
+	unseen state = iota
+	onPath
+	left
+)
 
 type step struct {
 	node        int
 	first, next int // the successors that are left are succ[next:]
-	self        bool
 }
 
 // takenBy finds the functions that a table may hold.
@@ -99,9 +101,7 @@ func (g *graph) takenBy() {
 
 // push starts with a node.
 func (g *graph) push(node int) {
-	g.next++
-	g.index[node], g.low[node] = g.next, g.next
-	g.stack = append(g.stack, node)
+	g.state[node] = onPath
 	st := step{node: node, first: len(g.succ), next: len(g.succ)}
 	n := len(g.funcs)
 	if node >= n {
@@ -125,55 +125,50 @@ func (g *graph) push(node int) {
 	g.path = append(g.path, st)
 }
 
-// visit finds all that can be reached from a function.
+// visit walks through all that can be reached from a function.
 func (g *graph) visit(root int) {
 	g.push(root)
 	for len(g.path) > 0 {
 		st := &g.path[len(g.path)-1]
-		v := st.node
 		if st.next < len(g.succ) {
 			w := int(g.succ[st.next])
 			st.next++
-			switch {
-			case w == v:
-				st.self = true
-			case g.index[w] == 0:
+			switch g.state[w] {
+			case unseen:
 				g.push(w)
-				continue
-			case !g.done[w]:
-				g.low[v] = min(g.low[v], g.index[w])
+			case onPath:
+				g.back(st.node, w)
+			case left:
+				g.height[st.node] = max(g.height[st.node], g.height[w])
 			}
-			g.height[v] = max(g.height[v], g.height[w])
 			continue
 		}
 		g.succ = g.succ[:st.first]
-		self := st.self
 		g.path = g.path[:len(g.path)-1]
-		if g.low[v] == g.index[v] {
-			g.component(v, self)
-		}
-		if len(g.path) > 0 {
-			p := g.path[len(g.path)-1].node
-			g.low[p] = min(g.low[p], g.low[v])
-			g.height[p] = max(g.height[p], g.height[v])
-		}
+		g.leave(st.node)
 	}
 }
 
-// component closes the nodes that can reach one another, v first on the stack.
-func (g *graph) component(v int, self bool) {
-	for cycle := self || g.stack[len(g.stack)-1] != v; ; {
-		w := g.stack[len(g.stack)-1]
-		g.stack = g.stack[:len(g.stack)-1]
-		g.done[w] = true
-		if w < len(g.funcs) {
-			g.height[w]++
-			if g.funcs[w].counted = cycle || g.height[w] >= longChain; g.funcs[w].counted {
-				g.height[w] = 0
-			}
+// back closes a cycle: v calls w, which leads to v.
+func (g *graph) back(v, w int) {
+	if w >= len(g.funcs) {
+		w = v // a table is no place to count at, and its caller is a function
+	}
+	g.funcs[w].counted = true
+}
+
+// leave is the end of a node: all that it calls has been seen.
+func (g *graph) leave(v int) {
+	g.state[v] = left
+	if v < len(g.funcs) {
+		fn := &g.funcs[v]
+		g.height[v] += uint32(fn.frame())
+		if fn.counted = fn.counted || fn.calls && g.height[v] >= longChain; fn.counted {
+			g.height[v] = 0
 		}
-		if w == v {
-			return
-		}
+	}
+	if len(g.path) > 0 {
+		p := g.path[len(g.path)-1].node
+		g.height[p] = max(g.height[p], g.height[v])
 	}
 }

@@ -86,8 +86,8 @@ func (w *writer) functionNames(b []byte) bool {
 	added := []struct {
 		index uint32
 		name  string
-	}{{w.yield, "bowline.yield"}, {w.overflow, "bowline.overflow"}}[:w.added]
-	w.out = appendU32(w.out, uint32(n+len(added)+2))
+	}{{w.yield, "bowline.yield"}, {w.overflow, "bowline.overflow"}}
+	w.out = appendU32(w.out, uint32(n+len(added)+addedFuncs))
 	add := func(upTo uint32) {
 		for len(added) > 0 && added[0].index < upTo {
 			w.out = appendName(appendU32(w.out, added[0].index), added[0].name)
@@ -108,6 +108,7 @@ func (w *writer) functionNames(b []byte) bool {
 	add(w.spent)
 	w.out = appendName(appendU32(w.out, w.spent), "bowline.spent")
 	w.out = appendName(appendU32(w.out, w.refill), "bowline.refill")
+	w.out = appendName(appendU32(w.out, w.left), ExportLeft)
 	return d.Err() == nil && d.Len() == 0
 }
 

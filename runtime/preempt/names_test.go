@@ -23,7 +23,7 @@ func TestNamesFollowTheirFunctions(t *testing.T) {
 	f := parse(t, rewrite(t, read(t, "testdata/names.wasm"), preempt.Options{MaxDepth: 10}))
 	want := map[uint32]string{
 		0: "log", 1: "bowline.yield", 2: "bowline.overflow", 3: "double", 4: "even", 5: "odd", 6: "both", 7: "start",
-		8: "bowline.spent", 9: "bowline.refill",
+		8: "bowline.spent", 9: "bowline.refill", 10: "bowline.left",
 	}
 	if got := f.FuncNames(); !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)

@@ -2,13 +2,24 @@
 //
 // Nothing can stop compiled guest code from outside: a loop that calls no host
 // function keeps its thread, and in Go freezes the whole process at the next
-// garbage collection. [Rewrite] adds a budget that is counted down at loop heads
-// and function entries. When it is spent the guest calls the imported function
+// garbage collection. [Rewrite] adds a budget that is counted down in loops and
+// at function entries. When it is spent the guest calls the imported function
 // bowline.yield, in which the host can let others run, look at the time, or
-// return an error and so end the guest. It works alike on every engine.
+// return an error and so end the guest. The depth of calls is counted, too. It
+// works alike on every engine.
+//
+// # Units
+//
+// A unit is a round of a loop or a call, and one more for every 16 instructions
+// of it; a call of the host is 500 more, as it may take as long as a write to a
+// terminal, growing the memory 256, and bulk instructions one for every KiB or 64
+// elements. Short functions without loops and calls are free. So a unit is a few
+// nanoseconds, and what a guest has used is a property of the guest and its input:
+// the same on every engine and machine.
 package preempt
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -17,49 +28,52 @@ import (
 
 // Version names the form of the output. It changes whenever Rewrite gives other
 // bytes for the same input, so that caches can be keyed by it.
-const Version = "1"
+const Version = "2"
 
-// The functions that a rewritten module imports, as far as it needs them. Their
-// type is () -> ().
+// What a rewritten module imports and exports, if it needs any change.
 const (
 	ImportModule = "bowline"
-	// ImportYield is called when the budget is spent. If it returns, the guest
-	// goes on with a new one.
+	// ImportYield, of type (i32) -> (i32), is called when the budget is spent. It
+	// gets what is left of it, a negative number, and answers the next budget, at
+	// most [MaxBudget]. The first call gives the first budget: a new instance has
+	// none.
 	ImportYield = "yield"
-	// ImportOverflow is called when calls are nested too deeply. It should end the
-	// guest with an error; the guest traps if it returns.
+	// ImportOverflow, of type () -> (), is called when calls are nested too deeply.
+	// It should end the guest with an error; the guest traps if it returns.
 	ImportOverflow = "overflow"
+	// ExportLeft, of type () -> (i32), answers what is left of the budget.
+	ExportLeft = "bowline.left"
+)
+
+const (
+	// DefaultBudget is a good budget, in units: a fraction of a millisecond of most
+	// guests on a fast machine.
+	DefaultBudget = 100_000
+	// MaxBudget is the largest one.
+	MaxBudget = 1 << 30
+	// DefaultDepth is the depth when [Options].MaxDepth is zero.
+	DefaultDepth = 10_000
 )
 
 // Sentinels that callers branch on.
 var (
-	// ErrReserved means that a module imports what Rewrite adds: it was rewritten
+	// ErrReserved means that a module imports or exports what Rewrite adds: it was rewritten
 	// before, or tries to look like it.
-	ErrReserved = errors.New("module imports a name reserved for the host")
+	ErrReserved = errors.New("module uses a name reserved for the host")
 	// ErrTooLarge means that the module would exceed a limit of the format.
 	ErrTooLarge = errors.New("module is too large to be made interruptible")
 )
 
-// Options say how often guests yield. The zero value is good for most.
+// Options say what is counted. The zero value is good for most.
 type Options struct {
-	// Interval is the budget between two calls of bowline.yield, in units: the
-	// rounds of loops and the calls of functions. Long ones count one more for
-	// every 16 instructions, and bulk instructions for what they move, so that a
-	// unit is a few nanoseconds; a call of a function that has loops counts 64
-	// more, and a call of the host 500. Zero means 100000, more than 1<<30 means 1<<30.
-	Interval uint32
-	// MaxDepth is how many calls of functions that may be part of a recursion
-	// (and of every 256th in a long chain of others) may be open at once; one with
-	// many locals counts more, and so do instances that the host calls again from a
-	// host function. Zero means no limit of ours. The count is not put back when a
-	// trap or the host unwinds calls: the instance has to end then.
+	// MaxDepth is how deep calls may be nested, in units: a call of a function of
+	// which every recursion has at least one, and of some in long chains of others,
+	// is one, and one more for every 16 locals. Calls back from a host function
+	// count on. Zero means DefaultDepth, more than 1<<30 means 1<<30. The count is
+	// not put back when a trap or the host unwinds calls: the instance has to end
+	// then.
 	MaxDepth uint32
 }
-
-const (
-	defaultInterval = 100_000
-	maxOption       = 1 << 30
-)
 
 // Rewrite gives a module that does the same as wasm and yields. The result is
 // new, depends on nothing but the arguments, and validates wherever wasm does.
@@ -79,13 +93,16 @@ func Rewrite(wasm []byte, opts Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, ok := f.Export(ExportLeft); ok {
+		return nil, fmt.Errorf("%w: export %s is added when a plugin is loaded; give the module as its compiler made it", ErrReserved, ExportLeft)
+	}
 	for _, i := range f.Imports {
 		if i.Module == ImportModule && (i.Name == ImportYield || i.Name == ImportOverflow) {
 			return nil, fmt.Errorf("%w: %s.%s is added when a plugin is loaded; give the module as its compiler made it",
 				ErrReserved, i.Module, i.Name)
 		}
 	}
-	r := &rewriter{f: f, interval: option(opts.Interval, defaultInterval), maxDepth: option(opts.MaxDepth, 0)}
+	r := &rewriter{f: f, maxDepth: int32(min(cmp.Or(opts.MaxDepth, DefaultDepth), 1<<30))}
 	if err := r.scan(); err != nil {
 		return nil, err
 	}
@@ -94,11 +111,4 @@ func Rewrite(wasm []byte, opts Options) ([]byte, error) {
 	}
 	r.plan()
 	return r.write(wasm[:8])
-}
-
-func option(v uint32, zero int32) int32 {
-	if v == 0 {
-		return zero
-	}
-	return int32(min(v, maxOption))
 }

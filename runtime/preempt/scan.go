@@ -11,7 +11,12 @@ const (
 	editTail                         // a return_call: shift the index, leave a level
 	editTailIndirect                 // a return_call_indirect: leave a level
 	editReturn                       // a return: branch to the end of the body
-	editLoop                         // a loop: count after it
+	editLoop                         // a loop: count its rounds
+	editLoopParams                   // a loop with parameters
+	editOpen                         // a block or an if inside a loop
+	editEnd                          // the end of one, or of a loop
+	editBr                           // a branch inside a loop: shift the label
+	editTable                        // a br_table inside a loop: shift the labels
 	editBulk                         // a bulk instruction: count before it
 )
 
@@ -19,7 +24,8 @@ const (
 type edit struct {
 	start, end uint32
 	// arg is the function of a call or a ref.func, the label of the body for a
-	// return, the weight in instructions of a loop, the shift of a bulk length.
+	// return, the label of a branch, the weight in instructions of a loop, the shift
+	// of a bulk length.
 	arg  uint32
 	kind editKind
 }
@@ -53,9 +59,33 @@ const (
 // entry tells whether calls of the function are counted.
 func (fn *function) entry() bool { return fn.calls || fn.loops || fn.instrs > leafWeight }
 
+// copies tells whether the function counts in a copy of the budget: nothing that it
+// calls does.
+func (fn *function) copies() bool { return fn.loops && !fn.calls }
+
+// epilogue tells whether there is something to do before the function returns.
+func (fn *function) epilogue() bool { return fn.loops || fn.counted }
+
+// ours is how many locals are added.
+func (fn *function) ours() (n uint32) {
+	if fn.entry() || fn.bulk {
+		n++ // scratch
+	}
+	if fn.loops {
+		n++ // what they have counted
+	}
+	if fn.counted {
+		n++ // the depth at entry
+	}
+	return n
+}
+
+// frame is what a call of the function counts for the depth.
+func (fn *function) frame() int32 { return 1 + int32(fn.locals/16) }
+
 type rewriter struct {
-	f                  *wasmfile.File
-	interval, maxDepth int32
+	f        *wasmfile.File
+	maxDepth int32
 
 	edits    []edit
 	funcs    []function
@@ -116,13 +146,31 @@ func (s *scanner) function(i int) error {
 		switch in.Op {
 		case wasmfile.OpBlock, wasmfile.OpIf:
 			s.loops = append(s.loops, loop)
+			if loop >= 0 {
+				s.add(&in, editOpen, 0)
+			}
 		case wasmfile.OpLoop:
 			settle()
 			s.loops = append(s.loops, loop)
 			loop = len(s.edits)
-			s.add(&in, editLoop, 0)
+			kind := editLoop
+			if in.Index != wasmfile.NoIndex && len(s.f.Types[in.Index].Params) > 0 {
+				kind = editLoopParams
+			}
+			s.add(&in, kind, 0)
 			fn.loops = true
+		case wasmfile.OpBr, wasmfile.OpBrIf:
+			if loop >= 0 {
+				s.add(&in, editBr, in.Index)
+			}
+		case wasmfile.OpBrTable:
+			if loop >= 0 {
+				s.add(&in, editTable, 0)
+			}
 		case wasmfile.OpEnd:
+			if loop >= 0 {
+				s.add(&in, editEnd, 0)
+			}
 			if top := len(s.loops) - 1; top >= 0 {
 				if s.loops[top] != loop {
 					settle()
@@ -164,9 +212,7 @@ func (s *scanner) other(fn *function, in *wasmfile.Instr) (weight uint32) {
 		s.add(in, editRef, in.Index)
 		return 0
 	case wasmfile.OpReturn:
-		if s.maxDepth > 0 {
-			s.add(in, editReturn, uint32(in.Depth-1))
-		}
+		s.add(in, editReturn, uint32(in.Depth-1))
 		return 0
 	case wasmfile.OpMemoryFill, wasmfile.OpMemoryCopy, wasmfile.OpMemoryInit:
 		fn.bulk = true

@@ -142,7 +142,7 @@ func runScript(t *testing.T, file string, spectest []byte) {
 		t.Fatal(err)
 	}
 	was, is := newSide(t, spectest), newSide(t, spectest)
-	opts := preempt.Options{Interval: 7, MaxDepth: 10000}
+	is.interval = 7
 	for i, c := range script.Commands {
 		as := ""
 		if i+1 < len(script.Commands) && script.Commands[i+1].Type == "register" {
@@ -158,7 +158,7 @@ func runScript(t *testing.T, file string, spectest []byte) {
 				t.Fatal(err)
 			}
 			wantErr := was.load(t, wasm, c.Name, as)
-			out, err := preempt.Rewrite(wasm, opts)
+			out, err := preempt.Rewrite(wasm, preempt.Options{})
 			if err == nil {
 				err = is.load(t, out, c.Name, as)
 			}

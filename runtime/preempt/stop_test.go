@@ -67,7 +67,8 @@ func TestEndlessGuestsEndAtAYield(t *testing.T) {
 	for _, g := range append(endless[:len(endless):len(endless)], recursions...) {
 		t.Run(g.name, func(t *testing.T) {
 			h := newHost(t, 5)
-			m := h.instance(t, rewrite(t, module(g.bodies...), preempt.Options{Interval: 1000}), "")
+			h.interval = 1000
+			m := h.instance(t, rewrite(t, module(g.bodies...), preempt.Options{}), "")
 			if _, err := m.ExportedFunction("f").Call(t.Context()); !errors.Is(err, errStopped) {
 				t.Fatalf("got %v, want %v", err, errStopped)
 			}
@@ -93,8 +94,9 @@ func TestRecursionEndsAtTheDepth(t *testing.T) {
 // Tail calls and returns give their level back.
 func TestDepthIsBalanced(t *testing.T) {
 	h := newHost(t, 50)
+	h.interval = 100
 	for _, g := range endless {
-		m := h.instance(t, rewrite(t, module(g.bodies...), preempt.Options{MaxDepth: 3, Interval: 100}), "")
+		m := h.instance(t, rewrite(t, module(g.bodies...), preempt.Options{MaxDepth: 3}), "")
 		h.yields = 0
 		if _, err := m.ExportedFunction("f").Call(t.Context()); !errors.Is(err, errStopped) {
 			t.Errorf("%s: got %v, want %v", g.name, err, errStopped)
@@ -117,12 +119,15 @@ func TestBulkInstructionsCountWhatTheyMove(t *testing.T) {
 	// One fill of 960 KiB has to yield, although it is no loop.
 	fill := module([]byte{0x41, 0, 0x41, 0, 0x41, 0x80, 0x80, 0x3c, 0xfc, 11, 0})
 	h := newHost(t, 0)
-	m := h.instance(t, rewrite(t, fill, preempt.Options{Interval: 900}), "")
-	if _, err := m.ExportedFunction("f").Call(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if h.yields != 1 {
-		t.Fatalf("%d yields, want 1", h.yields)
+	h.interval = 900
+	m := h.instance(t, rewrite(t, fill, preempt.Options{}), "")
+	for want := 1; want < 4; want++ {
+		if _, err := m.ExportedFunction("f").Call(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if h.yields != want {
+			t.Fatalf("%d yields, want %d", h.yields, want)
+		}
 	}
 }
 

@@ -9,59 +9,64 @@ const (
 	formFunc = 0x60
 	typeI32  = byte(engine.I32)
 	opI32GeS = wasmfile.Op(0x4e)
+	opI32Or  = wasmfile.Op(0x72)
 )
 
 // layout says where in the index spaces the additions go. Imports are added
 // behind the imported functions, which moves all defined functions; everything
 // else is added at the end and moves nothing.
 type layout struct {
-	imports         uint32 // imported functions of the original
-	added           uint32 // imported functions that are added
-	yield, overflow uint32
-	spent, refill   uint32
-	budget, level   uint32 // globals
+	imports             uint32 // imported functions of the original
+	yield, overflow     uint32
+	spent, refill, left uint32
+	budget, level       uint32 // globals
 
-	types      []engine.FuncType // added types
-	typeIndex  map[string]uint32
-	void, unit uint32            // the types () -> () and (i32) -> ()
-	blockTypes map[uint32][]byte // by function type, of a block around the body
+	types     []engine.FuncType // added types
+	typeIndex map[string]uint32
+	// The types () -> (), (i32) -> (), (i32) -> (i32) and () -> (i32).
+	void, unit, word, number uint32
+	blockTypes               map[uint32][]byte // by function type, of a block around the body
 }
+
+// What is added.
+const (
+	addedImports = 2
+	addedFuncs   = 3
+	addedGlobals = 2
+)
 
 // shift gives the new index of a function.
 func (l *layout) shift(i uint32) uint32 {
 	if i >= l.imports {
-		return i + l.added
+		return i + addedImports
 	}
 	return i
 }
 
 // plan fixes all indices.
 func (r *rewriter) plan() {
-	if r.maxDepth > 0 {
-		r.markDepth()
-	}
+	r.markDepth()
 	r.imports = uint32(r.f.ImportedFuncs())
 	r.yield, r.overflow = r.imports, r.imports+1
-	r.added = 1
-	if r.maxDepth > 0 {
-		r.added = 2
-	}
-	r.spent = uint32(r.f.NumFuncs()) + r.added
-	r.refill = r.spent + 1
+	r.spent = uint32(r.f.NumFuncs()) + addedImports
+	r.refill, r.left = r.spent+1, r.spent+2
 	r.budget = uint32(r.f.NumGlobals())
 	r.level = r.budget + 1
 	r.typeIndex = make(map[string]uint32)
 	for i := len(r.f.Types) - 1; i >= 0; i-- {
-		if t := r.f.Types[i]; len(t.Params) == 0 || len(t.Params) == 1 && t.Params[0] == engine.I32 {
+		if t := r.f.Types[i]; len(t.Params) <= 1 {
 			r.typeIndex[string(typeKey(nil, t))] = uint32(i)
 		}
 	}
 	r.void = r.typeOf(engine.FuncType{})
-	r.unit = r.typeOf(engine.FuncType{Params: []engine.ValueType{engine.I32}})
+	i32 := []engine.ValueType{engine.I32}
+	r.unit = r.typeOf(engine.FuncType{Params: i32})
+	r.word = r.typeOf(engine.FuncType{Params: i32, Results: i32})
+	r.number = r.typeOf(engine.FuncType{Results: i32})
 	r.blockTypes = make(map[uint32][]byte)
 	for i := range r.funcs {
 		t := r.f.Funcs[i]
-		if !r.funcs[i].counted || r.blockTypes[t] != nil {
+		if !r.funcs[i].epilogue() || r.blockTypes[t] != nil {
 			continue
 		}
 		switch results := r.f.Types[t].Results; len(results) {
@@ -106,9 +111,9 @@ func (r *rewriter) checkLimits() error {
 		n, most int
 	}{
 		{"types", len(r.f.Types) + len(r.types), wasmfile.MaxTypes},
-		{"imports", len(r.f.Imports) + int(r.added), wasmfile.MaxImports},
-		{"functions", len(r.f.Code) + 2, wasmfile.MaxFuncs},
-		{"globals", len(r.f.Globals) + 2, wasmfile.MaxGlobals},
+		{"imports", len(r.f.Imports) + addedImports, wasmfile.MaxImports},
+		{"functions", len(r.f.Code) + addedFuncs, wasmfile.MaxFuncs},
+		{"globals", len(r.f.Globals) + addedGlobals, wasmfile.MaxGlobals},
 	} {
 		if c.n > c.most {
 			return tooLarge("it would have %d %s, at most %d are possible", c.n, c.what, c.most)
@@ -139,8 +144,8 @@ func (r *rewriter) write(header []byte) ([]byte, error) {
 // writer writes section by section.
 type writer struct {
 	*rewriter
-	out              []byte
-	imported, global bool
+	out                        []byte
+	imported, global, exported bool
 }
 
 // begin starts a section whose size is not yet known, end fills the size in. The
@@ -191,6 +196,9 @@ func (w *writer) section(s wasmfile.Section) error {
 		if !w.global && s.ID.Order() > wasmfile.SectionGlobal.Order() {
 			w.globalSection(wasmfile.Section{})
 		}
+		if !w.exported && s.ID.Order() > wasmfile.SectionExport.Order() {
+			w.exportSection(wasmfile.Section{})
+		}
 	}
 	switch s.ID {
 	case wasmfile.SectionCustom:
@@ -199,6 +207,8 @@ func (w *writer) section(s wasmfile.Section) error {
 		w.importSection(s)
 	case wasmfile.SectionGlobal:
 		w.globalSection(s)
+	case wasmfile.SectionExport:
+		w.exportSection(s)
 	default:
 		at := w.begin(s.ID)
 		switch s.ID {
@@ -208,8 +218,10 @@ func (w *writer) section(s wasmfile.Section) error {
 				w.out = typeKey(w.out, t)
 			}
 		case wasmfile.SectionFunction:
-			w.longer(s, 2)
-			w.out = appendU32(appendU32(w.out, w.void), w.unit)
+			w.longer(s, addedFuncs)
+			for _, t := range []uint32{w.word, w.unit, w.number} { // spent, refill, left
+				w.out = appendU32(w.out, t)
+			}
 		case wasmfile.SectionCode:
 			var err error
 			if w.out, err = w.code(w.out); err != nil {
@@ -226,20 +238,29 @@ func (w *writer) section(s wasmfile.Section) error {
 func (w *writer) importSection(s wasmfile.Section) {
 	w.imported = true
 	at := w.begin(wasmfile.SectionImport)
-	w.longer(s, int(w.added))
-	for _, name := range []string{ImportYield, ImportOverflow}[:w.added] {
-		w.out = append(appendName(appendName(w.out, ImportModule), name), byte(wasmfile.KindFunc))
-		w.out = appendU32(w.out, w.void)
-	}
+	w.longer(s, addedImports)
+	w.importFunc(ImportYield, w.word)
+	w.importFunc(ImportOverflow, w.void)
+	w.end(at)
+}
+
+func (w *writer) importFunc(name string, typ uint32) {
+	w.out = append(appendName(appendName(w.out, ImportModule), name), byte(wasmfile.KindFunc))
+	w.out = appendU32(w.out, typ)
+}
+
+func (w *writer) exportSection(s wasmfile.Section) {
+	w.exported = true
+	at := w.begin(wasmfile.SectionExport)
+	w.longer(s, 1)
+	w.out = append(appendName(w.out, ExportLeft), byte(wasmfile.KindFunc))
+	w.out = appendU32(w.out, w.left)
 	w.end(at)
 }
 
 func (w *writer) globalSection(s wasmfile.Section) {
 	w.global = true
-	initial := []int32{w.interval}
-	if w.maxDepth > 0 {
-		initial = append(initial, w.maxDepth)
-	}
+	initial := []int32{0, w.maxDepth}
 	at := w.begin(wasmfile.SectionGlobal)
 	w.longer(s, len(initial))
 	for _, v := range initial {
