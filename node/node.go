@@ -26,7 +26,8 @@ import (
 type RunOptions struct {
 	// File is the path of the module; "-" reads it from Stdin.
 	File string
-	// Args, Env and Dirs are handed to the plugin, see [runtime.Config].
+	// Args, Env and Dirs are handed to the plugin, see [runtime.Config]. Env and Dirs need no grant, but what the policy denies is an
+	// error; what is granted comes on top.
 	Args []string
 	Env  []string
 	Dirs []engine.Dir
@@ -134,6 +135,15 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, rights 
 		}
 	}()
 	guard := newGuard(opts, rights, name, wasm, t)
+	given, err := guard.wasi(opts, wasm)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if !errors.Is(err, runtime.ErrStuck) {
+			err = errors.Join(err, given.Close())
+		}
+	}()
 	rt, err := runtime.New(runtime.Options{
 		Engine: eng, Providers: providers(guard.session(opts)),
 		TableLimit: uint32(guard.limits.Table), InstanceLimit: int(guard.limits.Instances),
@@ -162,7 +172,7 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, rights 
 		}
 	}()
 	return mod.Run(ctx, runtime.Config{
-		Args: opts.Args, Env: opts.Env, Dirs: opts.Dirs,
+		Args: opts.Args, Env: given.env, Dirs: given.dirs,
 		Stdin: opts.Stdin, Stdout: opts.Stdout, Stderr: opts.Stderr,
 		MemoryLimit: cmp.Or(opts.MemoryLimit, uint64(guard.limits.Memory)), Log: t.line, Report: t.report, Note: t.note,
 		Fuel: opts.Fuel, Usage: &used,

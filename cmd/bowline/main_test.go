@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/bowline-edge/bowline/node"
 )
 
 func TestMain(m *testing.M) {
@@ -28,7 +30,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Condition: func(cond string) (bool, error) {
-			return cond == "root" && os.Geteuid() == 0, nil
+			return cond == "root" && os.Geteuid() == 0 || cond == "wasmtime" && slices.Contains(node.Engines(), cond), nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"embed": embed,

@@ -32,7 +32,8 @@ func (a *app) runCommand() *cli.Command {
 		ArgsUsage: "[OPTIONS] FILE.wasm [-- ARGUMENTS]",
 		Description: "Runs the plugin in FILE.wasm, or from standard input if FILE is \"-\", until it ends. What follows \"--\" are the " +
 			"plugin's own arguments; options may stand before or after the file. The plugin gets standard input, output and " +
-			"error, and of the rest only what the options give: no environment, no files.\n" +
+			"error, and of the rest only what the options give and the policy grants: no environment, no files. What the policy denies no " +
+			"option gives.\n" +
 			"Ctrl-C or SIGTERM stops the plugin and detaches what it attached; a second one ends the process at once.",
 		UsageText: "run execsnoop.wasm\n" +
 			"run execsnoop.wasm --timeout 10s -- --comm bash\n" +

@@ -3,10 +3,13 @@ package conformance
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
@@ -16,7 +19,8 @@ var wasiScenarios = []scenario{
 	{"wasi_streams", playStreams},
 	{"wasi_clocks", playClocks},
 	{"wasi_read", playRead},
-	{"wasi_escape", playEscape},
+	{"wasi_escape", func(p *play) { inside, outside := p.dirs(); p.escape(inside, outside, inside) }},
+	{"wasi_escape_held", playEscapeHeld},
 	{"wasi_write", playWrite},
 }
 
@@ -280,10 +284,20 @@ func playRead(p *play) {
 	p.load("wasi", engine.InstanceConfig{WASI: &w})
 }
 
-// playEscape tries every way out of a preopened directory.
-func playEscape(p *play) {
+// playEscapeHeld preopens a directory that the host holds open, by the path of its descriptor.
+func playEscapeHeld(p *play) {
 	inside, outside := p.dirs()
-	w := engine.WASI{Dirs: []engine.Dir{{Host: inside, Guest: "/", Write: true}}}
+	f, err := os.OpenFile(inside, unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer f.Close()
+	p.escape(inside, outside, fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+}
+
+// escape tries every way out of a preopened directory, which the host knows by the path host.
+func (p *play) escape(inside, outside, host string) {
+	w := engine.WASI{Dirs: []engine.Dir{{Host: host, Guest: "/", Write: true}}}
 	if !p.load("wasi", engine.InstanceConfig{WASI: &w}) {
 		return
 	}
