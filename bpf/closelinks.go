@@ -20,7 +20,8 @@ const closers = 64
 //
 // The kernel gives up the perf events of tracepoints, kprobes and (before Linux 6.10) uprobes one after the other, with a wait of some
 // 30 to 100 ms for each. After patience, which begins when all programs are detached, the rest of that is left to a goroutine that ends
-// when it is done; negative means to wait for it. gone is told of each link of which nothing is left, from any goroutine; nil tells nobody.
+// when it is done; negative means to wait for it. gone is told of each link of which nothing is
+// left, or that was closed before, from any goroutine; nil tells nobody.
 func CloseLinks(links []*Link, patience time.Duration, gone func(*Link)) error {
 	if gone == nil {
 		gone = func(*Link) {}
@@ -90,6 +91,7 @@ func (c *closing) begin(l *Link, gone func(*Link)) {
 	defer l.mu.Unlock()
 	switch {
 	case l.closed:
+		gone(l)
 	case l.hook.traces() && len(l.undo) == 0:
 		c.parts = append(c.parts, part{l, l.raw, l.events})
 	default:
@@ -138,6 +140,19 @@ func (c *closing) giveUpEvents(gone func(*Link)) {
 		}
 		gone(p.link)
 	}
+}
+
+// LinkFiles is how many descriptors one link of the kernel's takes for this program: two where it is on a perf event, else one at most.
+func (p *Program) LinkFiles() int {
+	switch p.hook {
+	case HookTracepoint, HookKprobe, HookKretprobe, HookKsyscall, HookKretsyscall, HookPerfEvent:
+		return 2
+	case HookUprobe, HookUretprobe, HookUSDT:
+		if !p.multi {
+			return 2
+		}
+	}
+	return 1
 }
 
 // traces reports whether the kernel waits when a link of this hook is closed.

@@ -37,6 +37,20 @@ func (o *Object) Maps() []*Map { return slices.Clone(o.maps) }
 // MapMemory returns how many bytes of [LoadOptions].MapMemory the maps were charged; zero if there was no limit.
 func (o *Object) MapMemory() uint64 { return o.memory }
 
+// Files returns how many descriptors of this process the object holds: one for each map, and for each program, which holds its type
+// information, too, if it has any.
+func (o *Object) Files() int {
+	n := len(o.maps) + len(o.programs)
+	for _, p := range o.programs {
+		if info, err := p.prog.Info(); err == nil {
+			if _, ok := info.BTFID(); ok {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // Links returns the links made with [Object.Attach] that are still held, oldest first.
 func (o *Object) Links() []*Link {
 	o.mu.Lock()

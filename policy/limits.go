@@ -14,7 +14,8 @@ type Limits struct {
 	Memory, Table, Instances int64
 	// MapMemory is the kernel memory of its maps in bytes.
 	MapMemory int64
-	// Programs, Links and Rings are how many of each may be in the kernel; Files and Handles how many may be open.
+	// Programs and Links are how many of each may be in the kernel, Rings how many ring buffers and perf arrays may have a reader, Files
+	// how many descriptors the plugin may make the host's process hold, Handles how many handles it may have.
 	Programs, Links, Rings, Files, Handles int64
 	// LogLines is how many lines a second it may write to standard error.
 	LogLines int64
@@ -33,7 +34,7 @@ const None = -1
 func DefaultLimits() Limits {
 	return Limits{
 		Memory: 64 << 20, Table: 64 << 10, Instances: 4, MapMemory: 32 << 20,
-		Programs: 64, Links: 256, Rings: 16, Files: 64, Handles: 1024,
+		Programs: 64, Links: 256, Rings: 16, Files: 512, Handles: 1024,
 		LogLines: 1000, CPUPerCall: 10 * time.Second, CPUShare: 100, WallTime: None,
 	}
 }

@@ -93,7 +93,7 @@ func TestPerfBuffersAreCharged(t *testing.T) {
 }
 
 func TestNamesOfAMapAreLimited(t *testing.T) {
-	withOptions(t, session.Options{Handles: 8}, func(t *testing.T, p *puppet) {
+	withOptions(t, session.Options{Files: 17}, func(t *testing.T, p *puppet) {
 		m := p.newMap(ebpf.Array, 4, 8, 1)
 		for i := range 8 {
 			p.ok("share", m, fmt.Sprintf("limited-%d-%d", os.Getpid(), i))

@@ -194,10 +194,7 @@ func (i *instance) linkUpdate(c *call) error {
 	if !c.ok() {
 		return nil
 	}
-	if expected != nil {
-		return l.UpdateFrom(p, expected)
-	}
-	return l.Update(p)
+	return i.s.UpdateLink(l, p, expected)
 }
 
 // linkInfo is link_info(link, out, text, out_len).

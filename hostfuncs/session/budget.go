@@ -4,131 +4,178 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math/bits"
-	"os"
-	"time"
+	"sync"
 
-	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
-	"github.com/bowline-edge/bowline/bpf"
+	"github.com/bowline-edge/bowline/policy"
 )
 
-// The budget of kernel memory. A map is charged when it is made. What gives its memory back is not that the guest closes it, but
-// that the kernel frees it: a program, a map of maps, a reader or a pin may hold it after that.
+// ErrLimit is matched by every error that says: the plugin has as much of something as it may. See [LimitError].
+var ErrLimit = errors.New("the plugin's limit is reached")
 
-// closedMap is a map that the guest has closed and that something else may hold.
-type closedMap struct {
-	id    ebpf.MapID
-	bytes uint64
+// Budget is what one plugin may use and what it uses. All sessions of a plugin share one. It is safe for concurrent use.
+type Budget struct {
+	// room is held while maps are made, so that no two instances spend the same memory.
+	room sync.Mutex
+
+	// mu guards the fields that follow.
+	mu     sync.Mutex
+	most   cost
+	used   cost
+	memory uint64 // what is left of Options.MapMemory
+	host   uint64 // what is left of Options.HostMemory
+	kept   bool   // maps and programs may outlive their handles
+	closed []closed
 }
 
-// withRoom calls f with what a new map or object may take. If that is too little, it tries once more when the kernel has freed
-// something: programs, and the maps that they hold, go a moment after they were closed.
-func (s *Session) withRoom(f func(limit uint64) error) error {
-	try := func() error {
-		if s.reap(); s.memory == 0 {
-			return fmt.Errorf("the plugin's maps take all the kernel memory that they may: %w", bpf.ErrMapMemory)
-		}
-		return f(s.memory)
+// resource is something that is counted. Its name is that of the limit in a policy.
+type resource int
+
+const (
+	programs resource = iota // in the kernel
+	links                    // in the kernel
+	rings                    // ring buffers and perf arrays with a reader
+	files                    // descriptors of this process
+	handles                  // of the guest
+	resources
+)
+
+var resourceNames = [resources]string{"programs", "links", "rings", "files", "handles"}
+
+// cost is how many of each resource something takes.
+type cost [resources]int
+
+func (c cost) plus(d cost) cost {
+	for r := range c {
+		c[r] += d[r]
 	}
-	err := try()
-	if !errors.Is(err, bpf.ErrMapMemory) || !s.settle() {
+	return c
+}
+
+// NewBudget makes a budget of the limits in opts. Zeros are the defaults.
+func NewBudget(opts Options) *Budget {
+	opts.defaults()
+	return &Budget{
+		most:   cost{programs: opts.Programs, links: opts.Links, rings: opts.Rings, files: opts.Files, handles: opts.Handles},
+		memory: opts.MapMemory, host: opts.HostMemory,
+	}
+}
+
+// defaults fills zeros in.
+func (o *Options) defaults() {
+	d := policy.DefaultLimits()
+	o.MapMemory = cmp.Or(o.MapMemory, uint64(d.MapMemory))
+	o.HostMemory = cmp.Or(o.HostMemory, DefaultHostMemory)
+	o.Programs, o.Links, o.Rings = cmp.Or(o.Programs, int(d.Programs)), cmp.Or(o.Links, int(d.Links)), cmp.Or(o.Rings, int(d.Rings))
+	o.Files, o.Handles = cmp.Or(o.Files, int(d.Files)), cmp.Or(o.Handles, int(d.Handles))
+	o.PinPath = cmp.Or(o.PinPath, DefaultPinPath)
+}
+
+// LimitError says that a plugin has as many of something as it may. It matches [ErrLimit], and [ErrTooMany] for handles and files.
+type LimitError struct {
+	// Limit is its name in a policy: "links".
+	Limit string
+	// Most is the limit, Used what is in use, Want how many more there should be at least.
+	Most, Used, Want int
+}
+
+// Error names the limit and how to raise it.
+func (e *LimitError) Error() string {
+	how := raise(e.Limit, "N")
+	if e.Used > 0 {
+		how = "close some, or " + how
+	}
+	return fmt.Sprintf("%d of %d %s are in use, and this takes at least %d: %s", e.Used, e.Most, e.Limit, e.Want, how)
+}
+
+// raise says how an operator raises a limit.
+func raise(limit, unit string) string {
+	return fmt.Sprintf(`raise "%s" in the limits of the policy (or run --limit %[1]s=%s)`, limit, unit)
+}
+
+// Is reports whether target is [ErrLimit], or [ErrTooMany] for what is counted in handles and descriptors.
+func (e *LimitError) Is(target error) bool {
+	return target == ErrLimit || target == ErrTooMany && e.Unwrap() == unix.EMFILE
+}
+
+// Unwrap returns the number that the kernel has for it: EMFILE for handles and files, ENOMEM for what is in the kernel.
+func (e *LimitError) Unwrap() error {
+	if e.Limit == resourceNames[files] || e.Limit == resourceNames[handles] {
+		return unix.EMFILE
+	}
+	return unix.ENOMEM
+}
+
+// take takes all of a cost or nothing. The error is a [*LimitError]. If there is too little, it tries once more when the kernel has freed
+// what was closed.
+func (b *Budget) take(c cost) error {
+	err := b.try(c)
+	if err == nil || b.waiting() == 0 {
 		return err
 	}
-	return try()
-}
-
-// settleTicks of 2 ms are how long the kernel may take to free a program that was closed: tens of milliseconds on a quiet machine.
-const settleTicks = 150
-
-// settle waits a moment for the kernel to free a map.
-func (s *Session) settle() bool {
-	before := len(s.closed)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for n := 0; n < settleTicks && len(s.closed) > 0 && len(s.closed) == before; n++ {
-		<-tick.C
-		s.reap()
+	if b.reap(); b.try(c) == nil || b.settle() && b.try(c) == nil {
+		return nil
 	}
-	return len(s.closed) < before
-}
-
-// keep notes that from now on maps may outlive their handles.
-func (s *Session) keep() { s.kept = true }
-
-// giveBack closes maps by end and gives what they were charged back, at once or when the kernel has freed them.
-func (s *Session) giveBack(charged uint64, maps []*bpf.Map, end func() error) error {
-	if !s.kept || charged == 0 {
-		s.memory += charged
-		return end()
-	}
-	var closed []closedMap
-	for _, m := range maps {
-		info, err := m.Info()
-		if err != nil || info.ID == 0 || m.Memory() == 0 {
-			continue
-		}
-		closed = append(closed, closedMap{ebpf.MapID(info.ID), m.Memory()})
-		charged -= min(charged, m.Memory())
-	}
-	s.memory += charged
-	err := end()
-	s.closed = append(s.closed, closed...)
-	s.reap()
 	return err
 }
 
-// reap gives the memory of closed maps back that the kernel has freed. A host that may not look (CAP_SYS_ADMIN) leaves them charged
-// until the instance ends.
-func (s *Session) reap() {
-	still := s.closed[:0]
-	for _, m := range s.closed {
-		next, err := ebpf.MapGetNextID(m.id - 1) // looks without opening, which would keep the map
-		if gone := err == nil && next != m.id || errors.Is(err, os.ErrNotExist); gone {
-			s.memory += m.bytes
-			continue
+func (b *Budget) try(c cost) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for r := range resources {
+		if c[r] > 0 && c[r] > b.most[r]-b.used[r] {
+			return &LimitError{resourceNames[r], b.most[r], b.used[r], c[r]}
 		}
-		still = append(still, m)
 	}
-	s.closed = still
+	b.used = b.used.plus(c)
+	return nil
 }
 
-// chargeHost takes memory of this process from the budget.
-func (s *Session) chargeHost(bytes uint64) error {
-	if left := s.opts.HostMemory - s.host; bytes > left {
-		return fmt.Errorf("%w: it takes %d KiB of the host's memory, and %d KiB are left; close some", errHostMemory, bytes>>10, left>>10)
+// give gives a cost back.
+func (b *Budget) give(c cost) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for r := range resources {
+		b.used[r] -= c[r]
 	}
-	s.host += bytes
+}
+
+// left answers how many of a resource there still may be.
+func (b *Budget) left(r resource) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.most[r] - b.used[r]
+}
+
+// Used answers how much of each limit is in use, by its name in a policy.
+func (b *Budget) Used() map[string]int {
+	b.reap()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := map[string]int{}
+	for r, name := range resourceNames {
+		out[name] = b.used[r]
+	}
+	return out
+}
+
+// takeHost takes memory of this process.
+func (b *Budget) takeHost(bytes uint64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if bytes > b.host {
+		return fmt.Errorf("%w: it takes %d KiB of the host's memory, and %d KiB are left; close some", errHostMemory, bytes>>10, b.host>>10)
+	}
+	b.host -= bytes
 	return nil
+}
+
+func (b *Budget) giveHost(bytes uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.host += bytes
 }
 
 // errHostMemory is the end of [Options].HostMemory.
 var errHostMemory = fmt.Errorf("out of memory for objects and logs: %w", unix.ENOMEM)
-
-// defaultPerfBytes is what package bpf takes for each CPU.
-const defaultPerfBytes = 256 << 10
-
-// chargePerf takes the buffers of a perf array from the budget.
-func (s *Session) chargePerf(m *Map, o SourceOptions) (uint64, error) {
-	if m.Type() != ebpf.PerfEventArray {
-		return 0, nil
-	}
-	cpus, err := ebpf.PossibleCPU()
-	if err != nil {
-		return 0, fmt.Errorf("count the possible CPUs: %w", err)
-	}
-	each := uint64(1) << bits.Len32(cmp.Or(o.BufferSize, defaultPerfBytes)-1)
-	need := max(each, uint64(os.Getpagesize())) * uint64(min(cpus, int(m.MaxEntries())))
-	err = s.withRoom(func(limit uint64) error {
-		if need > limit {
-			return fmt.Errorf("%w: its buffers take %d KiB of kernel memory, and %d KiB are left", bpf.ErrMapMemory, need>>10, limit>>10)
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("read perf array %s: %w", m.Name(), err)
-	}
-	s.memory -= need
-	return need, nil
-}

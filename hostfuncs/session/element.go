@@ -129,7 +129,7 @@ func (s *Session) putHandle(m *Map, key, value []byte, flags uint64) error {
 		return fmt.Errorf("update in map %s: %w: values of %d bytes hold no handle", m.Name(), bpf.ErrType, size)
 	}
 	handle := int32(le32(value))
-	s.keep()
+	s.budget.keep()
 	switch m.Type() {
 	case ebpf.ProgramArray:
 		p, err := s.Program(handle)

@@ -34,21 +34,18 @@ type source struct {
 	records  uint64
 	bytes    uint64
 	lost     uint64 // as told by the last read
-	charged  uint64 // of the session's memory
+	give     func() // what it was charged
 }
 
 // OpenEvents makes a reader without sources.
 func (s *Session) OpenEvents() (int32, error) {
-	p, err := bpf.NewPoller()
-	if err != nil {
-		return 0, err
-	}
-	e := &Events{poller: p}
-	return s.add(e, func() error {
-		for _, src := range e.sources {
-			s.memory += src.charged
+	return s.opened(cost{files: waiterFiles}, func() (any, func() error, error) {
+		p, err := bpf.NewPoller()
+		if err != nil {
+			return nil, nil, err
 		}
-		return e.close()
+		e := &Events{poller: p}
+		return e, e.close, nil
 	})
 }
 
@@ -56,6 +53,7 @@ func (e *Events) close() error {
 	errs := []error{e.poller.Close()}
 	for _, src := range e.sources {
 		errs = append(errs, src.r.Close())
+		src.give()
 	}
 	return errors.Join(errs...)
 }
@@ -79,21 +77,16 @@ func (s *Session) AddSource(e *Events, m *Map, o SourceOptions) (number uint32, 
 	if len(e.sources) == maxSources {
 		return 0, nil, fmt.Errorf("add %s to a reader: %w: it has %d sources", m.Name(), ErrTooMany, maxSources)
 	}
-	charged, err := s.chargePerf(m, o)
+	r, give, err := s.openReader(m, o)
 	if err != nil {
-		return 0, nil, err
-	}
-	s.keep()
-	r, err := openReader(m.Map, o)
-	if err != nil {
-		s.memory += charged
 		return 0, nil, err
 	}
 	if err := e.poller.Add(r); err != nil {
-		s.memory += charged
-		return 0, nil, errors.Join(err, r.Close())
+		err = errors.Join(err, r.Close())
+		give()
+		return 0, nil, err
 	}
-	src := &source{r: r, truncate: o.Truncate, inexact: r.Counted(), charged: charged}
+	src := &source{r: r, truncate: o.Truncate, inexact: r.Counted(), give: give}
 	e.sources = append(e.sources, src)
 	return uint32(len(e.sources) - 1), src.inexact, nil
 }

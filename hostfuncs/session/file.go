@@ -31,8 +31,14 @@ type file struct {
 	kind FileKind
 }
 
-func (s *Session) addFile(f *os.File, kind FileKind) (int32, error) {
-	return s.add(&file{f, kind}, f.Close)
+func (s *Session) openFile(kind FileKind, open func() (*os.File, error)) (int32, error) {
+	return s.opened(cost{files: 1}, func() (any, func() error, error) {
+		f, err := open()
+		if err != nil {
+			return nil, nil, err
+		}
+		return &file{f, kind}, f.Close, nil
+	})
 }
 
 // File finds a descriptor of one kind.
@@ -52,11 +58,7 @@ func (s *Session) OpenSocket(pid, fd int32) (int32, error) {
 	if err := s.May(policy.Action{Kind: policy.SocketOf}); err != nil {
 		return 0, err
 	}
-	f, err := bpf.SocketOf(int(pid), int(fd))
-	if err != nil {
-		return 0, err
-	}
-	return s.addFile(f, Socket)
+	return s.openFile(Socket, func() (*os.File, error) { return bpf.SocketOf(int(pid), int(fd)) })
 }
 
 // OpenProcess opens a process. Requires at least Linux 5.3.
@@ -67,11 +69,13 @@ func (s *Session) OpenProcess(pid int32) (int32, error) {
 	if err := s.May(policy.Action{Kind: policy.Process}); err != nil {
 		return 0, err
 	}
-	fd, err := unix.PidfdOpen(int(pid), 0)
-	if err != nil {
-		return 0, fmt.Errorf("open process %d: %w", pid, err)
-	}
-	return s.addFile(os.NewFile(uintptr(fd), "pidfd"), Process)
+	return s.openFile(Process, func() (*os.File, error) {
+		fd, err := unix.PidfdOpen(int(pid), 0)
+		if err != nil {
+			return nil, fmt.Errorf("open process %d: %w", pid, err)
+		}
+		return os.NewFile(uintptr(fd), "pidfd"), nil
+	})
 }
 
 // OpenCgroup opens a control group by path or local name.
@@ -79,11 +83,13 @@ func (s *Session) OpenCgroup(path string) (int32, error) {
 	if err := s.May(policy.Action{Kind: policy.CgroupID}); err != nil {
 		return 0, err
 	}
-	f, err := kernel.OpenCgroup(s.name(path))
-	if err != nil {
-		return 0, fmt.Errorf("open cgroup %s: %w", path, err)
-	}
-	return s.addFile(f, Cgroup)
+	return s.openFile(Cgroup, func() (*os.File, error) {
+		f, err := kernel.OpenCgroup(s.name(path))
+		if err != nil {
+			return nil, fmt.Errorf("open cgroup %s: %w", path, err)
+		}
+		return f, nil
+	})
 }
 
 // OpenFile opens a file or directory for its identity alone.
@@ -99,11 +105,13 @@ func (s *Session) OpenFile(path string) (int32, error) {
 	if err := s.May(policy.Action{Kind: policy.File, Name: real}); err != nil {
 		return 0, err
 	}
-	fd, err := openPlain(real)
-	if err != nil {
-		return 0, fmt.Errorf("open file %s: %w", path, err)
-	}
-	return s.addFile(os.NewFile(uintptr(fd), path), Path)
+	return s.openFile(Path, func() (*os.File, error) {
+		fd, err := openPlain(real)
+		if err != nil {
+			return nil, fmt.Errorf("open file %s: %w", path, err)
+		}
+		return os.NewFile(uintptr(fd), path), nil
+	})
 }
 
 // openPlain opens a regular file or a directory. Opening anything else does something: it arms a watchdog, makes a terminal, lets the

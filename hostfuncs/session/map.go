@@ -20,7 +20,17 @@ func newMap(m *bpf.Map, closer func() error) *Map {
 	return &Map{Map: m, valueFDs: m.ValuesAreFDs(), keyFDs: m.KeysAreFDs(), close: closer}
 }
 
-func (s *Session) addMap(m *Map) (int32, error) { return s.add(m, m.end) }
+// openMap gives a handle to a map that open opens; it takes that many descriptors.
+func (s *Session) openMap(n int, open func() (*bpf.Map, error)) (int32, error) {
+	return s.opened(cost{files: n}, func() (any, func() error, error) {
+		m, err := open()
+		if err != nil {
+			return nil, nil, err
+		}
+		made := newMap(m, m.Close)
+		return made, made.end, nil
+	})
+}
 
 func (m *Map) end() error {
 	var err error
@@ -41,18 +51,22 @@ func (s *Session) CreateMap(o bpf.MapOptions) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	var m *bpf.Map
-	err = s.withRoom(func(limit uint64) (err error) {
-		o.MapMemory = limit
-		m, err = bpf.CreateMap(o)
-		return err
+	return s.opened(cost{files: 1}, func() (any, func() error, error) {
+		var m *bpf.Map
+		err := s.budget.withRoom(func(limit uint64) (uint64, error) {
+			o.MapMemory = limit
+			var err error
+			if m, err = bpf.CreateMap(o); err != nil {
+				return 0, err
+			}
+			return m.Memory(), nil
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		made := newMap(m, func() error { return s.budget.giveBack(m.Memory(), []*bpf.Map{m}, nil, m.Close) })
+		return made, made.end, nil
 	})
-	if err != nil {
-		return 0, err
-	}
-	charged := m.Memory()
-	s.memory -= charged
-	return s.addMap(newMap(m, func() error { return s.giveBack(charged, []*bpf.Map{m}, m.Close) }))
 }
 
 // ObjectMap makes a handle of a map of a loaded object.
@@ -65,7 +79,10 @@ func (s *Session) ObjectMap(o *Object, name string) (int32, error) {
 	if err != nil {
 		return 0, err
 	}
-	return s.addMap(newMap(m, nil))
+	return s.opened(cost{}, func() (any, func() error, error) {
+		made := newMap(m, nil)
+		return made, made.end, nil
+	})
 }
 
 // Freeze makes the map read-only for user space. Freezing it again is no error.
@@ -85,11 +102,7 @@ func (s *Session) Map(handle int32) (*Map, error) { return get[*Map](s, handle, 
 
 // InnerMap opens the map that a map of maps holds under a key.
 func (s *Session) InnerMap(m *Map, key []byte) (int32, error) {
-	inner, err := m.GetMap(key)
-	if err != nil {
-		return 0, err
-	}
-	return s.addMap(newMap(inner, inner.Close))
+	return s.openMap(1, func() (*bpf.Map, error) { return m.GetMap(key) })
 }
 
 // WriteRing writes framed records to a user ring buffer and answers how many.

@@ -14,8 +14,9 @@ type Object struct {
 	spec    *bpf.Spec
 	replace map[string]*bpf.Map
 	loaded  *bpf.Object // nil before the load
-	charged uint64      // of the session's memory
+	charged uint64      // of the plugin's kernel memory
 	host    uint64      // of the host's memory
+	cost    cost        // of the load
 	share   *sharedObject
 }
 
@@ -26,22 +27,32 @@ func (s *Session) OpenObject(elf []byte) (int32, error) {
 		return 0, err
 	}
 	o := &Object{spec: spec, replace: map[string]*bpf.Map{}, host: uint64(len(elf)) + spec.Memory()}
-	if err := s.chargeHost(o.host); err != nil {
-		return 0, fmt.Errorf("open BPF object: %w", err)
-	}
-	return s.add(o, func() error { return s.closeObject(o) })
+	return s.opened(cost{}, func() (any, func() error, error) {
+		if err := s.budget.takeHost(o.host); err != nil {
+			return nil, nil, fmt.Errorf("open BPF object: %w", err)
+		}
+		return o, func() error { return s.closeObject(o) }, nil
+	})
 }
 
 func (s *Session) closeObject(o *Object) error {
-	s.host -= o.host
-	if o.loaded == nil {
+	s.budget.giveHost(o.host)
+	switch {
+	case o.loaded == nil:
 		return nil
+	case o.share != nil && o.cost == cost{}: // another session has loaded it
+		return o.share.release()
 	}
 	end := o.loaded.Close
+	var err error
 	if o.share != nil {
 		end = o.share.release
+	} else {
+		err = s.closeAll(o.loaded.Links())
 	}
-	return s.giveBack(o.charged, o.loaded.Maps(), end)
+	err = errors.Join(err, s.budget.giveBack(o.charged, o.loaded.Maps(), o.loaded.Programs(), end))
+	s.budget.give(cost{files: o.cost[files]})
+	return err
 }
 
 // Object finds an object.
@@ -73,11 +84,34 @@ func (s *Session) Load(o *Object, opts bpf.LoadOptions) error {
 		return err
 	}
 	opts.Maps = o.replace
-	var loaded *bpf.Object
-	err = s.withRoom(func(limit uint64) (err error) {
-		opts.MapMemory = limit
-		loaded, err = spec.Load(opts)
+	c := cost{files: len(spec.Maps())}
+	for _, p := range spec.Programs() {
+		if spec.Loads(p.Name) {
+			c = c.plus(cost{programs: 1, files: 2}) // one of its type information
+		}
+	}
+	if err := s.budget.take(c); err != nil {
 		return err
+	}
+	if err := s.load(o, spec, opts); err != nil {
+		s.budget.give(c)
+		return err
+	}
+	o.cost = cost{programs: len(o.loaded.Programs()), files: o.loaded.Files()}
+	s.budget.give(cost{programs: c[programs] - o.cost[programs], files: c[files] - o.cost[files]})
+	return nil
+}
+
+// load is Load without what it costs.
+func (s *Session) load(o *Object, spec *bpf.Spec, opts bpf.LoadOptions) error {
+	var loaded *bpf.Object
+	err := s.budget.withRoom(func(limit uint64) (uint64, error) {
+		opts.MapMemory = limit
+		var err error
+		if loaded, err = spec.Load(opts); err != nil {
+			return 0, err
+		}
+		return loaded.MapMemory(), nil
 	})
 	if err != nil {
 		return err
@@ -86,12 +120,12 @@ func (s *Session) Load(o *Object, opts bpf.LoadOptions) error {
 	for _, p := range loaded.Programs() {
 		logs += uint64(len(p.VerifierLog()))
 	}
-	if err := s.chargeHost(logs); err != nil {
+	if err := s.budget.takeHost(logs); err != nil {
+		s.budget.giveMemory(loaded.MapMemory())
 		return errors.Join(fmt.Errorf("keep the verifier's log: %w", err), loaded.Close())
 	}
 	o.host += logs
 	o.loaded, o.charged = loaded, loaded.MapMemory()
-	s.memory -= o.charged
 	return nil
 }
 

@@ -44,7 +44,7 @@ func (s *Session) ReplaceMap(o *Object, name string, m *Map) error {
 	}
 	for _, have := range spec.Maps() {
 		if have.Name == name {
-			s.keep()
+			s.budget.keep()
 			o.replace[name] = m.Map
 			return nil
 		}

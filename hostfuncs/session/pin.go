@@ -27,7 +27,15 @@ func (s *Session) Pin(handle int32, name string) error {
 	case *bpf.Program:
 		pin = func(d *bpf.PinDir) error { return d.PinProgram(name, v) }
 	case *bpf.Link:
-		pin = func(d *bpf.PinDir) error { return d.PinLink(name, v) }
+		pin = func(d *bpf.PinDir) error {
+			err := d.PinLink(name, v)
+			if u := s.links[v]; u != nil && err == nil {
+				for _, id := range v.IDs() {
+					u.pinned = id
+				}
+			}
+			return err
+		}
 	default:
 		return fmt.Errorf("pin %s: %w: only maps, programs and links can be pinned", name, ErrKind)
 	}
@@ -35,7 +43,7 @@ func (s *Session) Pin(handle int32, name string) error {
 	if err != nil {
 		return err
 	}
-	s.keep()
+	s.budget.keep()
 	return errors.Join(pin(d), d.Close())
 }
 
@@ -51,23 +59,23 @@ func (s *Session) OpenPinned(name string, kind Kind) (int32, error) {
 	defer d.Close()
 	switch kind {
 	case KindMap:
-		m, err := d.OpenMap(name, bpf.PinOptions{})
-		if err != nil {
-			return 0, err
-		}
-		return s.addMap(newMap(m, m.Close))
+		return s.openMap(1, func() (*bpf.Map, error) { return d.OpenMap(name, bpf.PinOptions{}) })
 	case KindProgram:
-		p, err := d.OpenProgram(name)
-		if err != nil {
-			return 0, err
-		}
-		return s.add(p, p.Close)
+		return s.opened(cost{files: 1}, func() (any, func() error, error) {
+			p, err := d.OpenProgram(name)
+			if err != nil {
+				return nil, nil, err
+			}
+			return p, p.Close, nil
+		})
 	case KindLink:
-		l, err := d.OpenLink(name)
-		if err != nil {
-			return 0, err
-		}
-		return s.add(l, l.Close)
+		return s.opened(cost{files: 1}, func() (any, func() error, error) {
+			l, err := d.OpenLink(name)
+			if err != nil {
+				return nil, nil, err
+			}
+			return l, l.Close, nil
+		})
 	}
 	return 0, fmt.Errorf("open pin %s: %w: only maps, programs and links can be pinned", name, ErrArgument)
 }

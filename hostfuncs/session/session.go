@@ -6,11 +6,11 @@
 package session
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/bowline-edge/bowline/bpf"
 	"github.com/bowline-edge/bowline/hostfuncs"
 	"github.com/bowline-edge/bowline/policy"
 )
@@ -19,8 +19,8 @@ import (
 var (
 	// ErrHandle says that a handle is not open, or names an object of another kind.
 	ErrHandle = errors.New("no such handle")
-	// ErrTooMany says that the instance has as many handles open as it may.
-	ErrTooMany = errors.New("too many handles are open")
+	// ErrTooMany says that the plugin has as many handles or files open as it may.
+	ErrTooMany = errors.New("too many are open")
 	// ErrLoaded says that an operation comes too late: the object is loaded.
 	ErrLoaded = errors.New("the object is loaded already")
 	// ErrNotLoaded says that an operation comes too early.
@@ -39,27 +39,26 @@ var (
 	ErrExists = errors.New("the name is taken")
 )
 
-// Defaults of [Options].
+// Defaults of [Options]; those of the limits are in package policy.
 const (
-	// DefaultMapMemory suits a box with 512 MB.
-	DefaultMapMemory = 32 << 20
 	// DefaultHostMemory has room for objects with the largest data that one may have.
 	DefaultHostMemory = 256 << 20
-	// DefaultHandles leaves room for other plugins in a process that may open 4096 files or more.
-	DefaultHandles = 1024
 	// DefaultPinPath is our folder in the BPF file system.
 	DefaultPinPath = "/sys/fs/bpf/bowline"
 )
 
-// Options say what a session may use. The zero value has the defaults.
+// Options say what a session may use. Limits that are zero have the default of [policy.DefaultLimits].
 type Options struct {
-	// MapMemory is how many bytes of kernel memory the maps may take at a time. Zero means DefaultMapMemory.
+	// Budget is what the sessions of one plugin use together. Nil means that this one has its own, of the limits that follow.
+	Budget *Budget
+	// MapMemory is how many bytes of kernel memory the maps may take at a time.
 	MapMemory uint64
+	// Programs is how many programs may be in the kernel at a time, Links how many links, Rings how many ring buffers and perf arrays
+	// may have a reader, Files how many descriptors the plugin may make this process hold, Handles how many handles may be open.
+	Programs, Links, Rings, Files, Handles int
 	// HostMemory is how many bytes of this process's memory BPF objects and logs of the verifier may take at a time. Zero means
 	// DefaultHostMemory.
 	HostMemory uint64
-	// Handles is how many handles may be open at a time. Zero means DefaultHandles.
-	Handles int
 	// Names are local names: a plugin attaches to "uplink", and the box says that this is eth1. They stand for interfaces,
 	// cgroups, files and network namespaces.
 	Names map[string]string
@@ -76,46 +75,53 @@ type Options struct {
 // Session is what one instance has open. It owns all of it.
 type Session struct {
 	opts    Options
-	memory  uint64 // what is left of MapMemory
-	host    uint64 // what is used of HostMemory
-	kept    bool   // maps may outlive their handles
-	closed  []closedMap
-	shares  int
+	budget  *Budget
 	handles hostfuncs.Handles[*entry]
 	open    []*entry // in the order of opening
+	links   map[*bpf.Link]*linkUse
+	alone   map[*bpf.Program]*alone
 }
 
 // entry is one open handle.
 type entry struct {
 	handle int32
 	value  any
+	cost   cost // given back when it is closed
 	close  func() error
 }
 
 // New makes a session. It opens nothing yet.
 func New(opts Options) *Session {
-	opts.MapMemory = cmp.Or(opts.MapMemory, DefaultMapMemory)
-	opts.HostMemory = cmp.Or(opts.HostMemory, DefaultHostMemory)
-	opts.Handles = min(cmp.Or(opts.Handles, DefaultHandles), hostfuncs.MaxHandles)
-	opts.PinPath = cmp.Or(opts.PinPath, DefaultPinPath)
-	return &Session{opts: opts, memory: opts.MapMemory}
+	opts.defaults()
+	if opts.Budget == nil {
+		opts.Budget = NewBudget(opts)
+	}
+	return &Session{opts: opts, budget: opts.Budget, links: map[*bpf.Link]*linkUse{}, alone: map[*bpf.Program]*alone{}}
 }
 
-// add gives a handle to an open thing. When there is no room it closes the thing.
-func (s *Session) add(value any, closer func() error) (int32, error) {
-	e := &entry{value: value, close: closer}
-	if len(s.open) < s.opts.Handles {
-		if h, ok := s.handles.Add(e); ok {
-			e.handle = h
-			s.open = append(s.open, e)
-			return h, nil
-		}
+// opened gives a handle to what open opens, at a cost that is taken before. The cost is given back when the handle is closed.
+func (s *Session) opened(c cost, open func() (value any, closer func() error, err error)) (int32, error) {
+	c[handles]++
+	if err := s.budget.take(c); err != nil {
+		return 0, err
 	}
-	err := fmt.Errorf("%w: %d, which is the limit; close some", ErrTooMany, len(s.open))
-	if closer != nil {
-		err = errors.Join(err, closer())
+	value, closer, err := open()
+	if err != nil {
+		s.budget.give(c)
+		return 0, err
 	}
-	return 0, err
+	return s.add(value, c, closer)
+}
+
+// add gives a handle to an open thing whose cost was taken. When there are no numbers left it closes the thing.
+func (s *Session) add(value any, c cost, closer func() error) (int32, error) {
+	e := &entry{value: value, cost: c, close: closer}
+	if h, ok := s.handles.Add(e); ok {
+		e.handle = h
+		s.open = append(s.open, e)
+		return h, nil
+	}
+	return 0, errors.Join(fmt.Errorf("%w: %d, and there are no numbers left; close some", ErrTooMany, len(s.open)), s.end(e))
 }
 
 // Close gives one handle up.
@@ -125,29 +131,36 @@ func (s *Session) Close(handle int32) error {
 		return noHandle(handle, "object")
 	}
 	s.open = slices.DeleteFunc(s.open, func(x *entry) bool { return x == e })
-	return e.end()
+	return s.end(e)
 }
 
-func (e *entry) end() error {
-	if e.close == nil {
-		return nil
+// end closes what a handle was of, and gives its cost back.
+func (s *Session) end(e *entry) error {
+	var err error
+	if e.close != nil {
+		err = e.close()
 	}
-	return e.close()
+	s.budget.give(e.cost)
+	return err
 }
 
-// End closes everything, newest first. The session is empty afterwards.
+// End closes everything, newest first; links before all else, because many together take a fraction of the time. The session is empty
+// afterwards.
 func (s *Session) End() error {
-	var errs []error
+	errs := []error{s.closeLinks()}
 	for _, e := range slices.Backward(s.open) {
 		s.handles.Remove(e.handle)
-		errs = append(errs, e.end())
+		errs = append(errs, s.end(e))
 	}
 	s.open = nil
 	return errors.Join(errs...)
 }
 
-// Memory answers how many bytes of kernel memory the maps may still take.
-func (s *Session) Memory() uint64 { return s.memory }
+// Memory answers how many bytes of kernel memory the maps of the plugin may still take.
+func (s *Session) Memory() uint64 { return s.budget.reap() }
+
+// Budget is what the plugin may use and uses.
+func (s *Session) Budget() *Budget { return s.budget }
 
 // Open reports how many handles are open.
 func (s *Session) Open() int { return len(s.open) }

@@ -63,29 +63,35 @@ func (s *Session) Share(handle int32, name string) error {
 	}
 	switch v := e.value.(type) {
 	case *Map:
-		if s.shares >= s.opts.Handles {
-			return fmt.Errorf("share map as %s: %w: %d names are in use, which is the limit", name, ErrTooMany, s.shares)
-		}
-		s.keep()
-		shared, err := bpf.ShareMap(name, v.Map)
-		if err != nil {
-			return err
-		}
-		s.shares++
-		before := v.close
-		v.close = func() error {
-			s.shares--
-			err := shared.Close()
-			if before != nil {
-				err = errors.Join(err, before())
-			}
-			return err
-		}
-		return nil
+		return s.shareMap(v, name)
 	case *Object:
 		return s.shareObject(v, name)
 	}
 	return fmt.Errorf("share %s: %w: only maps and objects can be shared", name, ErrKind)
+}
+
+// shareMap shares a map until its handle is closed. A share holds the map and a marker.
+func (s *Session) shareMap(m *Map, name string) error {
+	c := cost{files: 2}
+	if err := s.budget.take(c); err != nil {
+		return fmt.Errorf("share map as %s: %w", name, err)
+	}
+	s.budget.keep()
+	shared, err := bpf.ShareMap(name, m.Map)
+	if err != nil {
+		s.budget.give(c)
+		return err
+	}
+	before := m.close
+	m.close = func() error {
+		err := shared.Close()
+		s.budget.give(c)
+		if before != nil {
+			err = errors.Join(err, before())
+		}
+		return err
+	}
+	return nil
 }
 
 func (s *Session) shareObject(o *Object, name string) error {
@@ -108,6 +114,7 @@ func (s *Session) shareObject(o *Object, name string) error {
 	if list.objects == nil {
 		list.objects = map[string]*sharedObject{}
 	}
+	s.budget.keep() // others may have it when this plugin closes it
 	o.share = &sharedObject{list: list, name: name, spec: o.spec, obj: loaded, refs: 1}
 	list.objects[name] = o.share
 	return nil
@@ -120,11 +127,7 @@ func (s *Session) OpenShared(name string, kind Kind) (int32, error) {
 	}
 	switch kind {
 	case KindMap:
-		m, err := bpf.OpenSharedMap(name)
-		if err != nil {
-			return 0, err
-		}
-		return s.addMap(newMap(m, m.Close))
+		return s.openMap(2, func() (*bpf.Map, error) { return bpf.OpenSharedMap(name) })
 	case KindObject:
 		return s.openSharedObject(name)
 	}
@@ -145,5 +148,10 @@ func (s *Session) openSharedObject(name string) (int32, error) {
 		return 0, fmt.Errorf("open shared object %s: %w: nothing is shared under that name", name, bpf.ErrNotFound)
 	}
 	o := &Object{spec: found.spec, loaded: found.obj, share: found}
-	return s.add(o, func() error { return s.closeObject(o) })
+	closer := func() error { return s.closeObject(o) }
+	h, err := s.opened(cost{}, func() (any, func() error, error) { return o, closer, nil })
+	if err != nil {
+		return 0, errors.Join(err, closer())
+	}
+	return h, nil
 }

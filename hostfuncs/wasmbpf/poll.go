@@ -110,7 +110,7 @@ func (s *instance) openEvents(h *mapHandle) error {
 	if h.events != nil {
 		return nil
 	}
-	events, err := h.m.OpenEvents()
+	events, err := s.s.OpenReader(h.m)
 	if err != nil {
 		return err
 	}

@@ -138,8 +138,8 @@ func Common() []Case {
 		{NOTCAPABLE, "The host's policy does not grant it. last_error names the missing grant."},
 		{PERM, "The host process lacks a privilege. last_error names it."},
 		{NOTSUP, "The kernel lacks what the call needs. last_error names the feature and the kernel that has it."},
-		{NOMEM, "Kernel memory, or the budget of this instance, is used up."},
-		{MFILE, "Too many handles are open in this instance, or the host has no file descriptors left."},
+		{NOMEM, "Kernel memory, or a limit of this plugin for what it has in the kernel, is used up. last_error names the limit."},
+		{MFILE, "The limit of this plugin for handles or files is reached, or the host has no file descriptors left."},
 		{IO, "The kernel answered an error that has no number here. last_error has its text."},
 	}
 }

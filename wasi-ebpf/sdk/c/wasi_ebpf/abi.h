@@ -54,14 +54,14 @@ enum {
 	EBPF_EINVAL = 28, /* An argument makes no sense. */
 	EBPF_EIO = 29, /* The kernel answered an error that has no number here. */
 	EBPF_ELOOP = 32, /* Too many levels, of symbolic links or of programs. */
-	EBPF_EMFILE = 33, /* Too many handles are open. */
+	EBPF_EMFILE = 33, /* Too many handles or files are open. */
 	EBPF_EMSGSIZE = 35, /* The next record does not fit into the buffer. */
 	EBPF_ENAMETOOLONG = 37, /* A name is too long. */
 	EBPF_ENOBUFS = 42, /* No buffer space. */
 	EBPF_ENODEV = 43, /* There is no such interface or event. */
 	EBPF_ENOENT = 44, /* There is no such key, name or place. */
 	EBPF_ENOEXEC = 45, /* The bytes are not a BPF object that the host can read. */
-	EBPF_ENOMEM = 48, /* Kernel memory, or the budget of this instance, is used up. */
+	EBPF_ENOMEM = 48, /* Kernel memory, or a limit of this plugin, is used up. */
 	EBPF_ENOSPC = 51, /* The buffer or the map has no room for it. */
 	EBPF_ENOSYS = 52, /* The host does not offer this function. */
 	EBPF_ENOTDIR = 54, /* A part of a path is not a directory. */
