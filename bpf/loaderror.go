@@ -102,7 +102,7 @@ func usesTrampoline(p *ebpf.ProgramSpec) bool {
 // permissionError tells apart the reasons for EPERM.
 func permissionError(p *ebpf.ProgramSpec, hook Hook, err error, log []string) error {
 	what := "load program " + p.Name
-	if e := lacks(what, capabilitiesFor(p.Type), err); e != nil {
+	if e := lacks(what, kernel.ProgramCaps(p.Type), err); e != nil {
 		return e
 	}
 	if usesTrampoline(p) {
@@ -178,7 +178,7 @@ func mapCreateError(name string, m *ebpf.MapSpec, err error) error {
 	}
 	switch {
 	case errors.Is(err, unix.EPERM):
-		if e := lacks(what, capabilitiesForMap(m.Type), err); e != nil {
+		if e := lacks(what, kernel.MapCaps(m.Type), err); e != nil {
 			return e
 		}
 		if m.Type == ebpf.StructOpsMap {

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/bowline-edge/bowline/internal/kernel"
-	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,30 +14,6 @@ func tooOld(v kernel.Version) bool { return older(kernel.Running(), v) }
 
 func older(running, v kernel.Version) bool {
 	return running != (kernel.Version{}) && !running.AtLeast(v.Major, v.Minor)
-}
-
-// capabilitiesFor lists what loading a program of a type takes, as bpf_prog_load checks it.
-func capabilitiesFor(t ebpf.ProgramType) []kernel.Cap {
-	switch t {
-	case ebpf.Kprobe, ebpf.TracePoint, ebpf.PerfEvent, ebpf.RawTracepoint, ebpf.RawTracepointWritable, ebpf.Tracing, ebpf.LSM, ebpf.StructOps:
-		return []kernel.Cap{kernel.CapBPF, kernel.CapPerfmon}
-	case ebpf.Extension:
-		return []kernel.Cap{kernel.CapBPF, kernel.CapPerfmon, kernel.CapNetAdmin}
-	case ebpf.SchedCLS, ebpf.SchedACT, ebpf.XDP, ebpf.LWTIn, ebpf.LWTOut, ebpf.LWTXmit, ebpf.LWTSeg6Local, ebpf.SkSKB, ebpf.SkMsg,
-		ebpf.FlowDissector, ebpf.CGroupDevice, ebpf.CGroupSock, ebpf.CGroupSockAddr, ebpf.CGroupSockopt, ebpf.CGroupSysctl, ebpf.SockOps,
-		ebpf.Netfilter:
-		return []kernel.Cap{kernel.CapBPF, kernel.CapNetAdmin}
-	}
-	return []kernel.Cap{kernel.CapBPF}
-}
-
-// capabilitiesForMap lists what creating a map of a type takes.
-func capabilitiesForMap(t ebpf.MapType) []kernel.Cap {
-	switch t {
-	case ebpf.DevMap, ebpf.DevMapHash, ebpf.XSKMap, ebpf.SockMap, ebpf.SockHash, ebpf.CPUMap:
-		return []kernel.Cap{kernel.CapBPF, kernel.CapNetAdmin}
-	}
-	return []kernel.Cap{kernel.CapBPF}
 }
 
 // lacks turns EPERM into an error if this process lacks a privilege, else it returns nil.

@@ -56,7 +56,8 @@ func short(v Version, ok bool) string {
 type typeFacts[T any] struct {
 	typ T
 	// since is the first version that has it.
-	since  string
+	since string
+	// caps are what the kernel asks of who loads or creates one.
 	caps   []Cap
 	config []string
 }
@@ -65,7 +66,22 @@ var (
 	capsBPF   = []Cap{CapBPF}
 	capsTrace = []Cap{CapBPF, CapPerfmon}
 	capsNet   = []Cap{CapBPF, CapNetAdmin}
+	capsExt   = []Cap{CapBPF, CapPerfmon, CapNetAdmin}
 )
+
+// ProgramCaps lists what loading a program of a type takes, as the kernel's bpf_prog_load checks it from Linux 5.8 on; before, it takes
+// CAP_SYS_ADMIN. Attaching may take more.
+func ProgramCaps(t ebpf.ProgramType) []Cap { return capsOf(programFacts, t) }
+
+// MapCaps lists what creating a map of a type takes; see [ProgramCaps].
+func MapCaps(t ebpf.MapType) []Cap { return capsOf(mapFacts, t) }
+
+func capsOf[T comparable](facts []typeFacts[T], t T) []Cap {
+	if i := slices.IndexFunc(facts, func(f typeFacts[T]) bool { return f.typ == t }); i >= 0 {
+		return facts[i].caps
+	}
+	return capsBPF
+}
 
 // programFacts lists every program type of cilium/ebpf's features package, oldest first.
 var programFacts = []typeFacts[ebpf.ProgramType]{
@@ -88,7 +104,7 @@ var programFacts = []typeFacts[ebpf.ProgramType]{
 	{ebpf.RawTracepoint, "4.17", capsTrace, []string{"CONFIG_BPF_EVENTS"}},
 	{ebpf.CGroupSockAddr, "4.17", capsNet, []string{"CONFIG_CGROUP_BPF"}},
 	{ebpf.LWTSeg6Local, "4.18", capsNet, []string{"CONFIG_IPV6_SEG6_BPF"}},
-	{ebpf.LircMode2, "4.18", capsNet, []string{"CONFIG_BPF_LIRC_MODE2"}},
+	{ebpf.LircMode2, "4.18", capsBPF, []string{"CONFIG_BPF_LIRC_MODE2"}},
 	{ebpf.SkReuseport, "4.19", capsBPF, nil},
 	{ebpf.FlowDissector, "4.20", capsNet, nil},
 	{ebpf.CGroupSysctl, "5.2", capsNet, []string{"CONFIG_CGROUP_BPF"}},
@@ -96,9 +112,9 @@ var programFacts = []typeFacts[ebpf.ProgramType]{
 	{ebpf.CGroupSockopt, "5.3", capsNet, []string{"CONFIG_CGROUP_BPF"}},
 	{ebpf.Tracing, "5.5", capsTrace, []string{"CONFIG_DEBUG_INFO_BTF"}},
 	{ebpf.StructOps, "5.6", capsTrace, []string{"CONFIG_DEBUG_INFO_BTF"}},
-	{ebpf.Extension, "5.6", capsTrace, []string{"CONFIG_DEBUG_INFO_BTF"}},
+	{ebpf.Extension, "5.6", capsExt, []string{"CONFIG_DEBUG_INFO_BTF"}},
 	{ebpf.LSM, "5.7", capsTrace, []string{"CONFIG_BPF_LSM"}},
-	{ebpf.SkLookup, "5.9", capsNet, nil},
+	{ebpf.SkLookup, "5.9", capsBPF, nil},
 	{ebpf.Syscall, "5.14", capsBPF, nil},
 	{ebpf.Netfilter, "6.4", capsNet, []string{"CONFIG_NETFILTER_BPF_LINK"}},
 }
@@ -120,7 +136,7 @@ var mapFacts = []typeFacts[ebpf.MapType]{
 	{ebpf.HashOfMaps, "4.12", capsBPF, nil},
 	{ebpf.DevMap, "4.14", capsNet, nil},
 	{ebpf.SockMap, "4.14", capsNet, []string{"CONFIG_BPF_STREAM_PARSER"}},
-	{ebpf.CPUMap, "4.15", capsNet, nil},
+	{ebpf.CPUMap, "4.15", capsBPF, nil},
 	{ebpf.XSKMap, "4.18", capsNet, []string{"CONFIG_XDP_SOCKETS"}},
 	{ebpf.SockHash, "4.18", capsNet, []string{"CONFIG_BPF_STREAM_PARSER"}},
 	{ebpf.CGroupStorage, "4.19", capsBPF, []string{"CONFIG_CGROUP_BPF"}},
