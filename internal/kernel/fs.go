@@ -50,6 +50,9 @@ func openFS(name string, magic int64) (*FS, error) {
 			}
 		}
 	}
+	if fs, ok := keptFS(name); ok {
+		return fs, nil
+	}
 	fs, err := detached(name)
 	if closed != nil && errors.Is(err, ErrPermission) {
 		need := CapDACReadSearch.String() + ", or root's user, or the right to read that directory"

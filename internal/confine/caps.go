@@ -1,0 +1,100 @@
+package confine
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/psx"
+
+	"github.com/bowline-edge/bowline/internal/kernel"
+)
+
+// Drop gives up every capability that is in none of keep, on all threads of the process, and the way to get others by starting programs
+// (no_new_privs). Of keep it keeps what the process holds. The inheritable and ambient sets are emptied. The bounding set is cut down
+// too if the process may do that (CAP_SETPCAP); what is left of it means nothing with no_new_privs. Nothing gives any of it back.
+//
+// Threads of which one may do what another may not end the process: call it when no thread has changed its own capabilities.
+func Drop(keep kernel.CapSet) error {
+	// Every call is made on every thread, and reaches threads that sleep in the kernel by a signal.
+	if _, _, errno := psx.Syscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
+		return fmt.Errorf("set no_new_privs: %w", errno)
+	}
+	hdr, held, err := capabilities()
+	if err != nil {
+		return err
+	}
+	if held.effective()&(1<<unix.CAP_SETPCAP) != 0 {
+		if err := dropBounding(keep); err != nil {
+			return err
+		}
+	}
+	keep &= held.permitted()
+	var less capData
+	for i := range less {
+		half := uint32(keep >> (32 * i))
+		less[i] = unix.CapUserData{Effective: half, Permitted: half}
+	}
+	_, _, errno := psx.Syscall3(unix.SYS_CAPSET, uintptr(unsafe.Pointer(hdr)), uintptr(unsafe.Pointer(&less[0])), 0)
+	runtime.KeepAlive(hdr)
+	runtime.KeepAlive(&less)
+	if errno != 0 {
+		return fmt.Errorf("drop capabilities: %w", errno)
+	}
+	return nil
+}
+
+type capData [2]unix.CapUserData
+
+func (d *capData) effective() kernel.CapSet {
+	return kernel.CapSet(d[0].Effective) | kernel.CapSet(d[1].Effective)<<32
+}
+
+func (d *capData) permitted() kernel.CapSet {
+	return kernel.CapSet(d[0].Permitted) | kernel.CapSet(d[1].Permitted)<<32
+}
+
+// capabilities are those of the calling thread.
+func capabilities() (*unix.CapUserHeader, *capData, error) {
+	hdr, data := &unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &capData{}
+	if err := unix.Capget(hdr, &data[0]); err != nil {
+		return nil, nil, fmt.Errorf("read capabilities: %w", err)
+	}
+	return hdr, data, nil
+}
+
+// dropBounding takes out of the bounding set what is in it and not in keep.
+func dropBounding(keep kernel.CapSet) error {
+	for c := range uintptr(64) {
+		in, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
+		if err != nil {
+			return nil // the first number that the kernel does not know
+		}
+		if in == 0 || keep&(1<<c) != 0 {
+			continue
+		}
+		if _, _, errno := psx.Syscall3(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); errno != 0 {
+			return fmt.Errorf("take %s out of the bounding set: %w", kernel.Cap(c), errno)
+		}
+	}
+	return nil
+}
+
+// LiftMemlock raises the limit of locked memory as far as it goes, so that buffers of perf events, and before Linux 5.11 maps and
+// programs, fit without CAP_IPC_LOCK.
+func LiftMemlock() error {
+	all := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
+	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &all); err == nil {
+		return nil
+	}
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_MEMLOCK, &old); err != nil {
+		return fmt.Errorf("read the limit of locked memory: %w", err)
+	}
+	old.Cur = old.Max
+	if err := unix.Setrlimit(unix.RLIMIT_MEMLOCK, &old); err != nil {
+		return fmt.Errorf("raise the limit of locked memory: %w", err)
+	}
+	return nil
+}
