@@ -23,6 +23,9 @@ import (
 var cache string
 
 func TestMain(m *testing.M) {
+	if options := os.Getenv(runChild); options != "" {
+		os.Exit(runAsChild(options))
+	}
 	dir, err := os.MkdirTemp("", "bowline-examples-")
 	if err != nil {
 		panic(err)
@@ -134,6 +137,14 @@ func onEveryEngine(t *testing.T, plugin string, setup func(*testing.T) row) {
 // stopped.
 func run(t *testing.T, engine, plugin string, r row) {
 	t.Helper()
+	runBy(t, node.Run, engine, plugin, r)
+}
+
+// runner runs a plugin as node.Run does it.
+type runner func(context.Context, node.RunOptions) (int, error)
+
+func runBy(t *testing.T, runPlugin runner, engine, plugin string, r row) {
+	t.Helper()
 	file := cmp.Or(r.file, pluginFile(plugin))
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -143,7 +154,7 @@ func run(t *testing.T, engine, plugin string, r row) {
 	var err error
 	box, added := policyOf(t, plugin)
 	start := func() {
-		code, err = node.Run(ctx, node.RunOptions{
+		code, err = runPlugin(ctx, node.RunOptions{
 			Policy: box, Allow: added, Watch: observe(plugin), File: file, Args: r.args, Engine: engine, CacheDir: cache, Names: r.names, Stdout: &stdout, Stderr: &stderr,
 		})
 	}

@@ -59,6 +59,10 @@ type RunOptions struct {
 	Audit io.Writer
 	// Watch is told of each thing that the plugin may or may not do; the error is nil if it may. Nil tells nobody.
 	Watch func(policy.Action, error)
+	// Confine makes the whole process give up, for good, what the plugin's rights do not need: capabilities, most files (by Landlock), and
+	// starting programs with more rights. It is for a process that runs this plugin alone. KeepCapabilities are kept all the same.
+	Confine          bool
+	KeepCapabilities []string
 	// Names are local names that the plugin may use beside those of the policy: it attaches to "uplink", and here that is eth1. They
 	// stand for interfaces, cgroups, files and network namespaces.
 	Names map[string]string
@@ -98,8 +102,10 @@ func Run(ctx context.Context, opts RunOptions) (int, error) {
 		if errors.As(err, &trap) && len(trap.Stack) > 0 {
 			t.detail("the plugin was in %s", strings.Join(trap.Stack, " < "))
 		}
+		explainPrivilege(err, t)
 		return ended(ctx, err)
 	case (code == 1 || code == 255) && t.refused() != nil: // what C programs end with when something failed
+		explainPrivilege(t.refused(), t)
 		return exitCode(t.refused()), nil
 	case code != 0 && code&0xff == 0:
 		return ExitFailure, nil // 256 would look like success
@@ -134,6 +140,12 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, rights 
 			err = errors.Join(err, eng.Close())
 		}
 	}()
+	compiled := func() error { return nil }
+	if opts.Confine {
+		if compiled, err = giveUp(opts, rights, wasm, t); err != nil {
+			return 0, err
+		}
+	}
 	guard := newGuard(opts, rights, name, wasm, t)
 	given, err := guard.wasi(opts, wasm)
 	if err != nil {
@@ -163,6 +175,9 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, rights 
 	}()
 	if err := eng.CacheError(); err != nil {
 		t.detail("compile cache: %v", err)
+	}
+	if err := compiled(); err != nil {
+		return 0, err
 	}
 	t.detail("%s %s loaded %d bytes in %s", eng.Name(), eng.Version(), len(wasm), time.Since(started).Round(time.Microsecond))
 	var used runtime.Usage

@@ -21,6 +21,7 @@ type talk struct {
 	w       io.Writer
 	name    string
 	verbose bool
+	gaveUp  bool // privileges that the process had; set before the plugin runs
 
 	// mu guards the fields that follow.
 	mu       sync.Mutex

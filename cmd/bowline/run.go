@@ -39,7 +39,7 @@ func (a *app) runCommand() *cli.Command {
 			"run execsnoop.wasm --timeout 10s -- --comm bash\n" +
 			"run tool.wasm --dir /etc --dir /var/log/tool:/log:rw --env LANG --env MODE=fast\n" +
 			"run - < plugin.wasm",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			&cli.StringSliceFlag{Name: "env", Usage: "give the plugin the environment variable `K=V`; K alone passes the host's value; repeatable"},
 			&cli.StringSliceFlag{Name: "dir", Usage: "give the plugin a directory, `HOST[:GUEST][:rw]`; read-only without :rw; repeatable"},
 			&cli.StringFlag{Name: "timeout", Usage: "stop the plugin after `DURATION`, such as 10s or 1m30s, and exit with 124"},
@@ -53,7 +53,7 @@ func (a *app) runCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "name", Usage: "let the plugin use a local name, `LOCAL=REAL`: uplink=eth1, plugins=/sys/fs/cgroup/plugins; repeatable"},
 			&cli.StringFlag{Name: "cache", Usage: "keep compiled modules in `DIR`; \"off\" keeps none"},
 			&cli.BoolFlag{Name: "verbose", Aliases: []string{"v"}, Usage: "tell on standard error what happens, with the whole log of the verifier"},
-		},
+		}, confineFlags()...),
 		Action: a.runAction,
 	}
 }
@@ -192,6 +192,9 @@ func (a *app) runOptions(c *cli.Context) (node.RunOptions, error) {
 		if o.Fuel, err = strconv.ParseUint(s, 10, 64); err != nil || o.Fuel == 0 {
 			return o, usagef("run: --fuel %q is no number of units; write one such as 1000000; run it with -v to see how many it uses", s)
 		}
+	}
+	if err = confineOptions(c, &o); err != nil {
+		return o, err
 	}
 	for name, limit := range map[string]*uint64{"memory": &o.MemoryLimit, "map-memory": &o.MapMemory} {
 		if s := c.String(name); c.IsSet(name) {

@@ -11,12 +11,14 @@ import (
 	"github.com/bowline-edge/bowline/internal/kernel"
 )
 
-// Drop gives up every capability that is in none of keep, on all threads of the process, and the way to get others by starting programs
+// Drop gives up every capability that is not in keep, on all threads of the process, and the way to get others by starting programs
 // (no_new_privs). Of keep it keeps what the process holds. The inheritable and ambient sets are emptied. The bounding set is cut down
 // too if the process may do that (CAP_SETPCAP); what is left of it means nothing with no_new_privs. Nothing gives any of it back.
 //
+// What is in keep but not in later leaves the bounding set at once and is given up by a second call.
+//
 // Threads of which one may do what another may not end the process: call it when no thread has changed its own capabilities.
-func Drop(keep kernel.CapSet) error {
+func Drop(keep, later kernel.CapSet) error {
 	// Every call is made on every thread, and reaches threads that sleep in the kernel by a signal.
 	if _, _, errno := psx.Syscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
 		return fmt.Errorf("set no_new_privs: %w", errno)
@@ -26,7 +28,7 @@ func Drop(keep kernel.CapSet) error {
 		return err
 	}
 	if held.effective()&(1<<unix.CAP_SETPCAP) != 0 {
-		if err := dropBounding(keep); err != nil {
+		if err := dropBounding(later); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -11,9 +12,11 @@ import (
 // Cap is the number of a capability.
 type Cap uint
 
-// The capabilities that programs in the kernel need.
+// The capabilities that bowline may need.
 const (
+	CapDACOverride   Cap = unix.CAP_DAC_OVERRIDE
 	CapDACReadSearch Cap = unix.CAP_DAC_READ_SEARCH
+	CapFowner        Cap = unix.CAP_FOWNER
 	CapNetAdmin      Cap = unix.CAP_NET_ADMIN
 	CapNetRaw        Cap = unix.CAP_NET_RAW
 	CapSysPtrace     Cap = unix.CAP_SYS_PTRACE
@@ -24,18 +27,25 @@ const (
 	CapBPF           Cap = unix.CAP_BPF     // Linux 5.8; CAP_SYS_ADMIN before
 )
 
-var capNames = map[Cap]string{
-	CapDACReadSearch: "CAP_DAC_READ_SEARCH", CapNetAdmin: "CAP_NET_ADMIN", CapNetRaw: "CAP_NET_RAW",
-	CapSysPtrace: "CAP_SYS_PTRACE", CapSysAdmin: "CAP_SYS_ADMIN", CapSysResource: "CAP_SYS_RESOURCE",
-	CapSyslog: "CAP_SYSLOG", CapPerfmon: "CAP_PERFMON", CapBPF: "CAP_BPF",
-}
+// capNames are the names without CAP_, by number.
+var capNames = strings.Fields(`
+	CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE
+	NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN
+	SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE
+	MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE`)
 
 // String is the name of the capability: "CAP_BPF".
 func (c Cap) String() string {
-	if s, ok := capNames[c]; ok {
-		return s
+	if int(c) < len(capNames) {
+		return "CAP_" + capNames[c]
 	}
 	return fmt.Sprintf("capability %d", uint(c))
+}
+
+// ParseCap reads a name such as "CAP_BPF" or "bpf".
+func ParseCap(name string) (Cap, bool) {
+	i := slices.Index(capNames, strings.TrimPrefix(strings.ToUpper(name), "CAP_"))
+	return Cap(max(i, 0)), i >= 0
 }
 
 // CapSet is a set of capabilities, one bit each.
@@ -47,6 +57,28 @@ func (s CapSet) Has(c Cap) bool {
 		return true
 	}
 	return (c == CapBPF || c == CapPerfmon) && s&(1<<CapSysAdmin) != 0
+}
+
+// Caps makes a set.
+func Caps(list ...Cap) (s CapSet) {
+	for _, c := range list {
+		s |= 1 << c
+	}
+	return s
+}
+
+// String lists the names of a set, "none" if it is empty.
+func (s CapSet) String() string {
+	var names []string
+	for c := range Cap(64) {
+		if s&(1<<c) != 0 {
+			names = append(names, c.String())
+		}
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, " ")
 }
 
 // Missing lists those of want that the set does not allow.
