@@ -11,14 +11,15 @@ import (
 	"github.com/bowline-edge/bowline/internal/confine"
 	"github.com/bowline-edge/bowline/internal/kernel"
 	"github.com/bowline-edge/bowline/policy"
+	"github.com/bowline-edge/bowline/runtime/engine"
 )
 
 // giveUp takes from this process what it does not need for the plugin. The result gives up what only compiling needs.
 //
 // What cannot be given up ends the run: whoever wants to run a plugin with more power than it needs says so. A kernel without Landlock
 // is no such case, because that is how most boxes are today; it is told with Verbose.
-func giveUp(opts RunOptions, rights *policy.Rights, wasm []byte, t *talk) (compiled func() error, err error) {
-	r := requires(rights, wasm, opts.Dirs)
+func giveUp(opts RunOptions, rights *policy.Rights, wasm []byte, dirs []engine.Dir, t *talk) (compiled func() error, err error) {
+	r := requires(rights, wasm, dirs)
 	for _, name := range opts.KeepCapabilities {
 		c, ok := kernel.ParseCap(name)
 		if !ok {

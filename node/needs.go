@@ -110,7 +110,7 @@ func requires(rights *policy.Rights, wasm []byte, dirs []engine.Dir) *required {
 		r.paths = append(r.paths, confine.Path{Name: p})
 	}
 	opens := []func() (*kernel.FS, error){kernel.Securityfs}
-	for _, g := range rights.Granted() {
+	for _, g := range rights.Grants() {
 		n := needs[g.Word()]
 		r.caps |= kernel.Caps(n.caps...) | byName(g)
 		if n.processes {

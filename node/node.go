@@ -140,12 +140,6 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, rights 
 			err = errors.Join(err, eng.Close())
 		}
 	}()
-	compiled := func() error { return nil }
-	if opts.Confine {
-		if compiled, err = giveUp(opts, rights, wasm, t); err != nil {
-			return 0, err
-		}
-	}
 	guard := newGuard(opts, rights, name, wasm, t)
 	given, err := guard.wasi(opts, wasm)
 	if err != nil {
@@ -156,6 +150,12 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, rights 
 			err = errors.Join(err, given.Close())
 		}
 	}()
+	compiled := func() error { return nil }
+	if opts.Confine {
+		if compiled, err = giveUp(opts, rights, wasm, given.dirs, t); err != nil {
+			return 0, err
+		}
+	}
 	rt, err := runtime.New(runtime.Options{
 		Engine: eng, Providers: providers(guard.session(opts)),
 		TableLimit: uint32(guard.limits.Table), InstanceLimit: int(guard.limits.Instances),

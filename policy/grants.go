@@ -8,10 +8,10 @@ func (g Grant) Word() string { return g.head }
 // Target is where or what the grant is about, with its wildcards; empty for everywhere.
 func (g Grant) Target() string { return g.target }
 
-// Granted lists all of which the plugin may have something: groups as the grants that they stand for, "all" as every word, and local names
+// Grants lists all of which the plugin may have something: groups as the grants that they stand for, "all" as every word, and local names
 // as what they stand for. What is denied in part is there, and so is what the manifest and the box grant in different places: who reads
 // the list learns what cannot be needed, not what is allowed. For that ask Check.
-func (r *Rights) Granted() []Grant {
+func (r *Rights) Grants() []Grant {
 	var out []Grant
 	for id := range heads {
 		if isAll := func(x rule) bool { return x.all }; slices.ContainsFunc(r.deny.byHead[id], isAll) {

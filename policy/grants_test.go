@@ -35,13 +35,13 @@ func grantedTo(t *testing.T, allow, deny, needs, added []string) []string {
 		t.Fatal(err)
 	}
 	var out []string
-	for _, g := range r.Granted() {
+	for _, g := range r.Grants() {
 		out = append(out, g.String())
 	}
 	return out
 }
 
-func TestGrantedListsWhatMayBeNeeded(t *testing.T) {
+func TestGrantsListsWhatMayBeNeeded(t *testing.T) {
 	for _, c := range []struct {
 		name                      string
 		allow, deny, needs, added []string
