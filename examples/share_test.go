@@ -2,6 +2,7 @@ package examples_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +36,21 @@ func TestSharedMapStaysAsLongAsOnePluginHasIt(t *testing.T) {
 	}
 }
 
+func TestShareNeedsEachLineOfItsPolicy(t *testing.T) {
+	kerneltest.RequireRoot(t)
+	box, _ := policyOf(t, "share")
+	for i, l := range box.Allow {
+		less := &policy.Policy{Allow: slices.Delete(slices.Clone(box.Allow), i, i+1)}
+		var out, err output
+		code, _ := node.Run(t.Context(), node.RunOptions{
+			Policy: less, File: pluginFile("share"), Args: []string{"write", "bowline-examples"}, CacheDir: cache, Stdout: &out, Stderr: &err,
+		})
+		if code != node.ExitDenied {
+			t.Errorf("without %q it ends with %d, want %d: %s", l.Grant, code, node.ExitDenied, err.String())
+		}
+	}
+}
+
 // running is a run of a plugin.
 type running struct {
 	out, err output
@@ -48,15 +64,16 @@ func startShare(t *testing.T, engine string, args ...string) *running {
 	return startPlugin(t, engine, "share", args...)
 }
 
-// startPlugin runs a plugin until it ends, or the test.
+// startPlugin runs a plugin with its policy until it ends, or the test.
 func startPlugin(t *testing.T, engine, plugin string, args ...string) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	s := &running{stop: stop, ended: make(chan struct{})}
+	box, added := policyOf(t, plugin)
 	go func() {
 		defer close(s.ended)
 		s.code, _ = node.Run(ctx, node.RunOptions{
-			Allow: policy.Everything(), File: pluginFile(plugin), Args: args, Engine: engine, CacheDir: cache, Stdout: &s.out, Stderr: &s.err,
+			Policy: box, Allow: added, File: pluginFile(plugin), Args: args, Engine: engine, CacheDir: cache, Stdout: &s.out, Stderr: &s.err,
 		})
 	}()
 	s.out.unready = func() { skipUnsupported(t, s.code, s.err.String()) }

@@ -64,6 +64,46 @@ func TestManifestsOfTheExamplesAgreeWithTheirContents(t *testing.T) {
 			if !slices.Equal(asked, needed) {
 				t.Errorf("the manifest asks for %q, policy suggest for %q", asked, needed)
 			}
+			if got := suggested(t, dir, name); !slices.Equal(got, needed) {
+				t.Errorf("policy.yaml has %q, policy suggest %q", got, needed)
+			}
 		})
 	}
+}
+
+// suggested runs "policy suggest" as it is typed, and answers the grants of the policy beside the plugin. The two are the same but for the
+// first line, where the plugin shows all that it does.
+func suggested(t *testing.T, dir, name string) []string {
+	t.Helper()
+	file := filepath.Join(dir, "policy.yaml")
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	a := &app{stdin: os.Stdin, stdout: out, stderr: os.Stderr}
+	if code := a.run([]string{"policy", "suggest", filepath.Join(dir, name+".wasm")}); code != 0 {
+		t.Errorf("policy suggest ends with %d", code)
+	}
+	got, err := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if unseen[name] == nil && !bytes.Equal(got, want) {
+		t.Errorf("policy suggest writes\n%s, policy.yaml is\n%s", got, want)
+	}
+	p, err := policy.Parse(want, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var grants []string
+	for _, l := range p.Allow {
+		grants = append(grants, l.Grant.String())
+	}
+	slices.Sort(grants)
+	return grants
 }
