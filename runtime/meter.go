@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/bowline-edge/bowline/runtime/engine"
 	"github.com/bowline-edge/bowline/runtime/preempt"
@@ -24,6 +25,10 @@ type Usage struct {
 	// is the same for the same input on every engine and machine. A run that ends
 	// with a trap may have used up to a few thousand more.
 	Fuel uint64
+	// Memory is the linear memory at the end, which is the most that there was, in bytes.
+	Memory uint64
+	// CPU is the CPU time, and Slept how long it slept because of [Config].CPUShare.
+	CPU, Slept time.Duration
 }
 
 // stopped is an error of a plugin that goes beyond a limit.
@@ -45,6 +50,9 @@ func tooDeep(cause error) error {
 func plain(err error) error {
 	if s, ok := errors.AsType[*stopped](err); ok {
 		return s
+	}
+	if limit, ok := errors.AsType[*engine.LimitError](err); ok {
+		return limit
 	}
 	if trap, ok := errors.AsType[*engine.Trap](err); ok && trap.Reason == engine.TrapStackExhausted {
 		return tooDeep(trap)
@@ -81,14 +89,18 @@ func (m *meter) settle(left int32) {
 }
 
 // yield is what the checks in the guest's code call every now and then. It
-// ends a guest that must not go on, and lets the Go scheduler in.
+// ends a guest that must not go on, looks at its CPU time, and lets the Go
+// scheduler in.
 func (r *run) yield() engine.HostFunc {
 	i32 := []engine.ValueType{engine.I32}
 	return engine.HostFunc{
 		Module: preempt.ImportModule, Name: preempt.ImportYield, Type: engine.FuncType{Params: i32, Results: i32},
-		Call: func(_ context.Context, _ engine.Instance, stack []uint64) error {
+		Call: func(_ context.Context, in engine.Instance, stack []uint64) error {
 			next, err := r.meter.next(int32(uint32(stack[0])))
 			stack[0] = uint64(next)
+			if cerr := r.cpu.yield(in); cerr != nil {
+				err = cerr
+			}
 			if cause := r.killed.Load(); cause != nil {
 				err = *cause
 			}
@@ -106,8 +118,8 @@ func (r *run) overflow() engine.HostFunc {
 	}
 }
 
-// usage counts what was used since the last yield.
-func (r *run) usage(ctx context.Context, in engine.Instance) {
+// fuelLeft counts what was used since the last yield.
+func (r *run) fuelLeft(ctx context.Context, in engine.Instance) {
 	if typ, ok := in.HasExport(preempt.ExportLeft); ok && !r.meter.stopped {
 		var stack [1]uint64
 		if err := in.Call(ctx, preempt.ExportLeft, typ, stack[:]); err == nil {

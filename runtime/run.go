@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	goruntime "runtime"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,14 @@ type Config struct {
 	// preempt; at the end of it the plugin is stopped, with [ErrFuel], on every
 	// engine and machine at the same place. Zero means no limit.
 	Fuel uint64
+	// CPUPerCall is how much CPU time the guest may take between two calls of the
+	// host, before it is stopped with [engine.ErrLimit]; it is noticed up to a sixteenth
+	// late. Zero means no limit.
+	CPUPerCall time.Duration
+	// CPUShare is how much of one CPU the run may take over time, in percent, its work in
+	// the host included; it sleeps when it has taken more. Zero, and 100 and more, mean
+	// that it never does.
+	CPUShare int
 	// Usage, if not nil, is filled in when Run returns, unless the plugin is stuck.
 	Usage *Usage
 	// Grace is how long the plugin may go on after the context is done, to print
@@ -65,7 +74,7 @@ func (m *Module) Run(ctx context.Context, cfg Config) (uint32, error) {
 		return 0, fmt.Errorf("run %s: %w", m.name, err)
 	}
 	defaults(&cfg)
-	inst := &run{module: m, cfg: cfg, meter: meter{fuel: cfg.Fuel}}
+	inst := &run{module: m, cfg: cfg, meter: meter{fuel: cfg.Fuel}, cpu: newCPUMeter(ctx, &cfg)}
 	done := make(chan struct{})
 	var code uint32
 	var err error
@@ -73,6 +82,8 @@ func (m *Module) Run(ctx context.Context, cfg Config) (uint32, error) {
 	m.runs.Go(func() {
 		defer close(done)
 		defer m.exit()
+		goruntime.LockOSThread() // what it takes of CPU is measured on its thread
+		defer goruntime.UnlockOSThread()
 		if nerr := inNetns(netns, func() { code, err = inst.run(ctx) }); nerr != nil {
 			err = errors.Join(err, nerr)
 		}
@@ -85,6 +96,7 @@ func (m *Module) Run(ctx context.Context, cfg Config) (uint32, error) {
 		}
 	}
 	if cfg.Usage != nil {
+		*cfg.Usage = inst.usage
 		cfg.Usage.Fuel = inst.meter.used
 	}
 	if cause := context.Cause(ctx); cause != nil {
@@ -113,6 +125,8 @@ type run struct {
 	module *Module
 	cfg    Config
 	meter  meter
+	cpu    *cpuMeter
+	usage  Usage
 	killed atomic.Pointer[error] // why guest code must not go on
 	left   atomic.Bool           // guest code does not run any more
 }
@@ -172,13 +186,16 @@ func (r *run) run(ctx context.Context) (code uint32, err error) {
 			Stdin: stdin, Stdout: r.cfg.Stdout, Stderr: r.cfg.Stderr, Stop: ctx.Done(),
 		}
 	}
+	r.cpu.begin()
 	in, err := r.module.code.Instantiate(ctx, cfg)
 	if err == nil {
 		err = r.call(ctx, in)
-		r.usage(ctx, in)
+		r.fuelLeft(ctx, in)
+		r.usage.Memory = uint64(len(in.Memory()))
 		r.left.Store(true)
 		defer func() { err = errors.Join(err, in.Close()) }()
 	}
+	r.usage.CPU, r.usage.Slept = r.cpu.end()
 	var exit *engine.ExitError
 	if errors.As(err, &exit) {
 		return exit.Code, nil
@@ -200,7 +217,7 @@ func (r *run) bind() ([]engine.Bound, []engine.HostFunc, error) {
 			}
 			bounds[l.provider] = b
 		}
-		funcs = append(funcs, bounds[l.provider].Func(l.imp))
+		funcs = append(funcs, r.cpu.throttled(bounds[l.provider].Func(l.imp)))
 	}
 	return bounds, funcs, nil
 }

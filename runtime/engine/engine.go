@@ -80,6 +80,11 @@ type Instance interface {
 	// "memory", else memory 0. The slice is invalid once guest code runs again,
 	// because memory may grow and move.
 	Memory() []byte
+	// Crossings counts the calls between guest and host since the instance was made,
+	// in both directions: while it stays the same, the guest is at work by itself.
+	// Functions of WASI count, but those that only tell what does not change, such
+	// as args_get, may be left out.
+	Crossings() uint64
 	// Close frees the instance. It must not be called from a host function.
 	Close() error
 }

@@ -140,6 +140,14 @@ func (in *Instance) Memory() []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(in.c.mem)), in.c.mem_len)
 }
 
+// Crossings counts the calls between guest and host.
+func (in *Instance) Crossings() uint64 {
+	if in.c == nil {
+		return 0
+	}
+	return uint64(in.c.crossings)
+}
+
 // Close frees the instance, memory included. It is idempotent, and refuses
 // to work inside a host function.
 func (in *Instance) Close() error {

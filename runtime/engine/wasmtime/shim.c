@@ -96,6 +96,7 @@ static wasm_trap_t *host_call(void *env, wasmtime_caller_t *caller, wasmtime_val
 	uint64_t stack[n + 1];
 	int failed;
 
+	in->crossings++;
 	for (uint32_t i = 0; i < h->nparams; i++)
 		stack[i] = h->narrow_params >> i & 1 ? (uint32_t)raw[i].i32 : (uint64_t)raw[i].i64;
 	for (size_t i = h->nparams; i < n; i++)
@@ -134,6 +135,7 @@ static wasm_trap_t *clock_time(void *env, wasmtime_caller_t *caller, wasmtime_va
 	uint64_t ns;
 
 	(void)n;
+	in->crossings++;
 	in->context = enter(in, caller);
 	if (id > 1) {
 		raw[0].i64 = 28; // EINVAL
@@ -252,6 +254,7 @@ int bowline_call(struct bowline_instance *in, const struct bowline_func *f, uint
 	for (uint32_t i = 0; i < f->nparams; i++)
 		raw[i].i64 = f->narrow_params >> i & 1 ? (uint32_t)stack[i] : stack[i];
 	in->trap = NULL;
+	in->crossings++;
 	in->error = wasmtime_func_call_unchecked(in->context, &func, raw, n, &in->trap);
 	refresh(in);
 	if (in->error || in->trap)

@@ -11,6 +11,7 @@ struct bowline_instance {
 	wasmtime_store_t *store;
 	wasmtime_context_t *context;
 	uint64_t handle; // finds the Go side
+	uint64_t crossings; // calls between guest and host
 	uint8_t *mem;
 	size_t mem_len;
 	wasmtime_memory_t memory;

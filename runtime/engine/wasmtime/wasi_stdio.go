@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime"
 	"syscall"
 
 	"github.com/bowline-edge/bowline/runtime/engine"
@@ -24,6 +25,12 @@ func view(mem []byte, off, n uint64) ([]byte, bool) {
 // procExit ends the guest with its code.
 func procExit(_ context.Context, _ *Instance, stack []uint64) (uint64, error) {
 	return 0, &engine.ExitError{Code: uint32(stack[0])}
+}
+
+// schedYield lets others run.
+func schedYield(context.Context, *Instance, []uint64) (uint64, error) {
+	runtime.Gosched()
+	return wasiSuccess, nil
 }
 
 // fdClose closes a descriptor; a standard stream itself stays open.

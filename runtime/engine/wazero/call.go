@@ -98,6 +98,7 @@ func (t *trampoline) Call(ctx context.Context, mod api.Module, stack []uint64) {
 	if in.api == nil && mod != nil && mod.Name() == "" {
 		in.api = mod // the start function runs before the instance is known
 	}
+	in.crossings++
 	t.sig.params.clean(stack)
 	if err := in.funcs[t.index](c.Context, in, stack); err != nil {
 		panic(&hostError{t, err})

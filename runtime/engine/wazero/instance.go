@@ -27,6 +27,8 @@ type instance struct {
 	depth    int
 	ctxs     [maxDepth]callCtx // one for each nesting level, so that calls do not allocate
 	closed   bool
+	// crossings counts the calls between guest and host.
+	crossings uint64
 }
 
 var _ engine.Instance = (*instance)(nil)
@@ -99,6 +101,7 @@ func (in *instance) invoke(ctx context.Context, fn api.Function, sig *signature,
 	c := &in.ctxs[in.depth]
 	c.Context, c.in = ctx, in
 	in.depth++
+	in.crossings++
 	sig.params.clean(stack)
 	err := fn.CallWithStack(c, stack)
 	in.depth--
@@ -121,6 +124,9 @@ func (in *instance) HasExport(name string) (engine.FuncType, bool) {
 
 // Memory is the linear memory as it is now.
 func (in *instance) Memory() []byte { return in.mem.view }
+
+// Crossings counts the calls between guest and host.
+func (in *instance) Crossings() uint64 { return in.crossings }
 
 // Close frees the instance.
 func (in *instance) Close() error {

@@ -78,7 +78,11 @@ func (m *module) describe(ctx context.Context) error {
 			m.unbound = errors.New("import module with an empty name: nobody provides it")
 			continue
 		}
-		if _, err := b.Instantiate(ctx); err != nil {
+		bctx := ctx
+		if name == wasiModule {
+			bctx = experimental.WithFunctionListenerFactory(ctx, callCounter{})
+		}
+		if _, err := b.Instantiate(bctx); err != nil {
 			return fmt.Errorf("make the import module %s: %s", name, oneLine(err.Error()))
 		}
 	}

@@ -1,6 +1,7 @@
 package wazero
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	wz "github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
 	"github.com/tetratelabs/wazero/experimental/sysfs"
 
 	"github.com/bowline-edge/bowline/runtime/engine"
@@ -95,3 +98,26 @@ func (r randomness) Read(p []byte) (n int, err error) {
 	}
 	return n, nil
 }
+
+// callCounter counts the calls of WASI functions, which are wazero's own, on their instances.
+type callCounter struct{}
+
+var _ experimental.FunctionListener = callCounter{}
+
+// NewFunctionListener makes it listen to every function.
+func (c callCounter) NewFunctionListener(api.FunctionDefinition) experimental.FunctionListener {
+	return c
+}
+
+// Before counts a call.
+func (callCounter) Before(ctx context.Context, _ api.Module, _ api.FunctionDefinition, _ []uint64, _ experimental.StackIterator) {
+	if c, ok := ctx.(*callCtx); ok {
+		c.in.crossings++
+	}
+}
+
+// After does nothing.
+func (callCounter) After(context.Context, api.Module, api.FunctionDefinition, []uint64) {}
+
+// Abort does nothing.
+func (callCounter) Abort(context.Context, api.Module, api.FunctionDefinition, error) {}
