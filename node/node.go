@@ -95,7 +95,11 @@ func Run(ctx context.Context, opts RunOptions) (int, error) {
 	if err != nil {
 		return ended(ctx, fmt.Errorf("run %s: %w", opts.File, err))
 	}
-	code, err := run(ctx, opts, name, wasm, rights, t)
+	guard := newGuard(opts, rights, name, wasm, t)
+	ctx, cancel := guard.wallTime(ctx, opts.Timeout)
+	defer cancel()
+	code, err := run(ctx, opts, name, wasm, guard, t)
+	guard.limited(err)
 	switch {
 	case err != nil:
 		var trap *engine.Trap
@@ -120,16 +124,18 @@ func ended(ctx context.Context, err error) (int, error) {
 		return exitCode(err), err
 	}
 	code := ExitInterrupted
-	if errors.Is(context.Cause(ctx), ErrTimeout) {
+	cause := context.Cause(ctx)
+	limit := errors.Is(cause, engine.ErrLimit) // wall-time
+	if limit || errors.Is(cause, ErrTimeout) {
 		code = ExitTimeout
 	}
-	if errors.Is(err, context.Cause(ctx)) {
+	if errors.Is(err, cause) && !limit {
 		err = nil
 	}
 	return code, err
 }
 
-func run(ctx context.Context, opts RunOptions, name string, wasm []byte, rights *policy.Rights, t *talk) (code uint32, err error) {
+func run(ctx context.Context, opts RunOptions, name string, wasm []byte, guard *guard, t *talk) (code uint32, err error) {
 	eng, err := newEngine(opts, t)
 	if err != nil {
 		return 0, err
@@ -140,7 +146,6 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, rights 
 			err = errors.Join(err, eng.Close())
 		}
 	}()
-	guard := newGuard(opts, rights, name, wasm, t)
 	given, err := guard.wasi(opts, wasm)
 	if err != nil {
 		return 0, err
@@ -181,17 +186,17 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, rights 
 	}
 	t.detail("%s %s loaded %d bytes in %s", eng.Name(), eng.Version(), len(wasm), time.Since(started).Round(time.Microsecond))
 	var used runtime.Usage
-	defer func() {
-		if !errors.Is(err, runtime.ErrStuck) {
-			t.detail("the plugin has used %d units of fuel", used.Fuel)
-		}
-	}()
-	return mod.Run(ctx, runtime.Config{
+	stderr, lines := logWriter(opts.Stderr, name, guard.limits.LogLines)
+	code, err = mod.Run(ctx, runtime.Config{
 		Args: opts.Args, Env: given.env, Dirs: given.dirs,
-		Stdin: opts.Stdin, Stdout: opts.Stdout, Stderr: opts.Stderr,
+		Stdin: opts.Stdin, Stdout: opts.Stdout, Stderr: stderr,
 		MemoryLimit: cmp.Or(opts.MemoryLimit, uint64(guard.limits.Memory)), Log: t.line, Report: t.report, Note: t.note,
-		Fuel: opts.Fuel, Usage: &used,
+		Fuel: opts.Fuel, CPUPerCall: max(guard.limits.CPUPerCall, 0), CPUShare: int(max(guard.limits.CPUShare, 0)), Usage: &used,
 	})
+	if !errors.Is(err, runtime.ErrStuck) {
+		guard.used(used, lines)
+	}
+	return code, err
 }
 
 // read reads the module. A module from standard input leaves nothing there for

@@ -53,7 +53,7 @@ func digest(wasm []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// audit is one line about something that a plugin was denied.
+// audit is one line about something that a plugin was denied, or a limit that it met.
 type audit struct {
 	Time    time.Time `json:"time"`
 	Plugin  string    `json:"plugin"`
@@ -62,6 +62,15 @@ type audit struct {
 	Subject string    `json:"subject,omitempty"`
 	Rule    string    `json:"rule,omitempty"`
 	Add     string    `json:"add,omitempty"`
+}
+
+// limitLine is a limit that a plugin met as JSON.
+func limitLine(name, digest, limit, value string) string {
+	b, err := json.Marshal(audit{Time: time.Now().UTC(), Plugin: name, Digest: "sha256:" + digest, Action: "limit", Subject: limit, Rule: limit + ": " + value})
+	if err != nil {
+		return limit
+	}
+	return string(b)
 }
 
 // auditLine is a denial as JSON.

@@ -63,6 +63,7 @@ func (t *talk) line(text string) {
 
 func (t *talk) write(text string) {
 	if text != t.last {
+		t.unfold()
 		t.last, t.repeated = text, 0
 	}
 	t.repeated++
@@ -73,11 +74,37 @@ func (t *talk) write(text string) {
 	default:
 		return
 	}
+	t.put(text)
+}
+
+// unfold tells how often the last line came, if the lines so far do not say it.
+func (t *talk) unfold() {
+	if t.repeated&(t.repeated-1) != 0 {
+		t.put(fmt.Sprintf("%s (%d times)", t.last, t.repeated))
+	}
+}
+
+// end tells what is left to tell of lines that were folded or dropped.
+func (t *talk) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.unfold()
+	t.last, t.repeated = "", 0
+	t.more()
+}
+
+// more tells how many lines were dropped.
+func (t *talk) more() {
+	if t.dropped > 0 {
+		fmt.Fprintf(t.w, "bowline: %s: %d more lines\n", Printable(t.name), t.dropped)
+	}
+	t.dropped = 0
+}
+
+func (t *talk) put(text string) {
 	if now := time.Now(); now.Sub(t.second) >= time.Second {
-		if t.dropped > 0 {
-			fmt.Fprintf(t.w, "bowline: %s: %d more lines\n", Printable(t.name), t.dropped)
-		}
-		t.second, t.lines, t.dropped = now, 0, 0
+		t.more()
+		t.second, t.lines = now, 0
 	}
 	if t.lines++; t.lines > maxLines {
 		t.dropped++

@@ -21,8 +21,23 @@ func TestRepeatedLinesAreFolded(t *testing.T) {
 	}
 	talk.line("another")
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 11 || lines[9] != "bowline: p: the same (512 times)" || lines[10] != "bowline: p: another" {
+	if len(lines) != 12 || lines[9] != "bowline: p: the same (512 times)" || lines[10] != "bowline: p: the same (1000 times)" ||
+		lines[11] != "bowline: p: another" {
 		t.Errorf("got %d lines:\n%s", len(lines), out.String())
+	}
+}
+
+func TestEveryLineIsWrittenOrCounted(t *testing.T) {
+	var out bytes.Buffer
+	talk := newTalk(&out, "p", false)
+	for i := range maxLines + 70 {
+		talk.line(fmt.Sprint("line ", i))
+	}
+	talk.end()
+	talk.end()
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != maxLines+1 || lines[maxLines] != "bowline: p: 70 more lines" {
+		t.Errorf("got %d lines, the last is %q", len(lines), lines[len(lines)-1])
 	}
 }
 

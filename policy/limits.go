@@ -213,13 +213,19 @@ func (t *limit) format(v int64) string {
 	case percent:
 		return strconv.FormatInt(v, 10) + "%"
 	case bytesUnit:
-		i := -1
-		for v%1024 == 0 && v > 0 && i < len(sizeUnits)-1 {
-			v, i = v/1024, i+1
-		}
-		if i >= 0 {
-			return strconv.FormatInt(v, 10) + sizeUnits[i:i+1]
-		}
+		return FormatSize(v)
 	}
 	return strconv.FormatInt(v, 10)
+}
+
+// FormatSize writes a number of bytes as limits have it, such as "64M", in the largest unit that is exact.
+func FormatSize(v int64) string {
+	i := -1
+	for v%1024 == 0 && v > 0 && i < len(sizeUnits)-1 {
+		v, i = v/1024, i+1
+	}
+	if i < 0 {
+		return strconv.FormatInt(v, 10)
+	}
+	return strconv.FormatInt(v, 10) + sizeUnits[i:i+1]
 }

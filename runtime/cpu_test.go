@@ -172,8 +172,10 @@ func TestAShareCountsWorkInTheHost(t *testing.T) {
 func TestStopEndsTheSleepOfAShare(t *testing.T) {
 	var stop atomic.Pointer[context.CancelFunc]
 	work := func() {
-		burn(200 * time.Millisecond)
-		go (*stop.Load())()
+		if cancel := stop.Swap(nil); cancel != nil {
+			burn(200 * time.Millisecond)
+			go (*cancel)()
+		}
 	}
 	onEnginesWithTestHost(t, work, func(t *testing.T, m *runtime.Module) {
 		ctx, cancel := context.WithCancel(t.Context())
