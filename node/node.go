@@ -157,7 +157,7 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, guard *
 	}()
 	compiled := func() error { return nil }
 	if opts.Confine {
-		if compiled, err = giveUp(opts, rights, wasm, given.dirs, t); err != nil {
+		if compiled, err = giveUp(opts, guard.rights, wasm, given.dirs, t); err != nil {
 			return 0, err
 		}
 	}
