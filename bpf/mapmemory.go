@@ -78,6 +78,6 @@ func (l *loader) charge(name string, spec *ebpf.MapSpec) error {
 }
 
 func memoryError(name string, need, left, limit uint64) error {
-	return fmt.Errorf("create map %s: %w: it needs about %d KiB of kernel memory, and %d of %d KiB are left; raise the limit or make the map smaller: %w",
+	return fmt.Errorf("create map %s: %w: it needs about %d KiB of kernel memory, and %d of %d KiB are left; make the map smaller, or allow more: %w",
 		name, ErrMapMemory, need>>10, left>>10, limit>>10, unix.ENOMEM)
 }

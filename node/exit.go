@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/bowline-edge/bowline/bpf"
+	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/policy"
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
@@ -31,7 +32,7 @@ func exitCode(err error) int {
 		return ExitOK
 	case errors.Is(err, policy.ErrDenied):
 		return ExitDenied
-	case errors.Is(err, engine.ErrLimit):
+	case errors.Is(err, engine.ErrLimit), errors.Is(err, session.ErrLimit):
 		return ExitLimit
 	case errors.Is(err, bpf.ErrUnsupported): // first: its cause may be an EPERM of the kernel
 		return ExitUnsupported

@@ -34,9 +34,11 @@ func newGuard(opts RunOptions, rights *policy.Rights, name string, wasm []byte, 
 // session are the options of what the plugin has open.
 func (g *guard) session(opts RunOptions) session.Options {
 	o := session.Options{
-		MapMemory: cmp.Or(opts.MapMemory, uint64(g.limits.MapMemory)), Handles: int(g.limits.Handles), Names: map[string]string{},
+		MapMemory: cmp.Or(opts.MapMemory, uint64(g.limits.MapMemory)), Programs: int(g.limits.Programs), Links: int(g.limits.Links),
+		Rings: int(g.limits.Rings), Files: int(g.limits.Files), Handles: int(g.limits.Handles), Names: map[string]string{},
 		Shared: opts.Shared, Guard: g.rights, Watch: g.decided,
 	}
+	o.Budget = session.NewBudget(o) // one for all modules that the plugin imports
 	if opts.Policy != nil {
 		maps.Copy(o.Names, opts.Policy.Names)
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bowline-edge/bowline/bpf"
+	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/policy"
 )
 
@@ -173,13 +174,14 @@ func (t *talk) outcome(step string, err error, tell bool) {
 }
 
 // refused answers the first step that failed for lack of a privilege or a
-// kernel feature and did not go well later, nil if there is none.
+// kernel feature, or at a limit, and did not go well later, nil if there is none.
 func (t *talk) refused() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, step := range t.order {
 		err := t.failed[step]
-		if errors.Is(err, policy.ErrDenied) || errors.Is(err, bpf.ErrPermission) || errors.Is(err, bpf.ErrUnsupported) {
+		if errors.Is(err, policy.ErrDenied) || errors.Is(err, bpf.ErrPermission) || errors.Is(err, bpf.ErrUnsupported) ||
+			errors.Is(err, session.ErrLimit) {
 			return err
 		}
 	}

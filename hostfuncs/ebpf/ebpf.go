@@ -5,6 +5,7 @@ package ebpf
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -113,7 +114,8 @@ func (i *instance) Func(imp engine.Import) engine.HostFunc {
 			Module: imp.Module, Name: imp.Name, Type: imp.Type,
 			Call: func(ctx context.Context, in engine.Instance, stack []uint64) error {
 				no := i.do(ctx, in, stack, f.call)
-				if no == abi.PERM || no == abi.NOTSUP && f.name != "kernel_probe" {
+				limited := (no == abi.NOMEM || no == abi.MFILE) && errors.Is(i.last, session.ErrLimit)
+				if no == abi.PERM || limited || no == abi.NOTSUP && f.name != "kernel_probe" {
 					i.env.Note(f.name, i.last) // what the plugin ends with may be for that
 				}
 				if !errnos.has(no) {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -69,7 +70,11 @@ func TestEachLimitEndsWithItsName(t *testing.T) {
 // limited calls a function that must fail because of a limit.
 func (p *puppet) limited(limit string, want abi.Errno, name string, args ...any) {
 	p.t.Helper()
+	p.notes = nil
 	text := p.want(want, name, args...)
+	if len(p.notes) == 0 {
+		p.t.Errorf("%s: the host was not told", name)
+	}
 	for _, s := range []string{`raise "` + limit + `"`, "--limit " + limit + "="} {
 		if !strings.Contains(text, s) {
 			p.t.Errorf("%s: %q does not say %q", name, text, s)
@@ -285,4 +290,59 @@ func TestModulesShareOneBudget(t *testing.T) {
 		}
 		kerneltest.Eventually(t, "give all back", p.usesNothing)
 	})
+}
+
+// The end of a plugin with as many links as it may have takes no longer than a run waits for it: see closing in runtime/run.go.
+func TestManyLinksEndInTime(t *testing.T) {
+	self, err := os.Executable()
+	must(t, err)
+	withOptions(t, session.Options{Links: 1000, Files: 4000, Handles: 4000}, func(t *testing.T, p *puppet) {
+		for what, attach := range map[string]func() int{
+			"uprobes": func() int {
+				if !kernel.Running().AtLeast(6, 10) {
+					return 0
+				}
+				prog, target := p.returning("uprobe", 0), p.target(abi.Target{Offset: 0x1000}, self, "")
+				for range 1000 {
+					p.handle("link_attach", prog, target)
+				}
+				return 1000
+			},
+			"tracepoints": func() int {
+				prog := p.returning("tracepoint", 0)
+				events := tracepoints(t, 30)
+				for _, e := range events {
+					p.handle("link_attach", prog, p.target(abi.Target{}, "", e))
+				}
+				return len(events)
+			},
+		} {
+			n := attach()
+			before := time.Now()
+			must(t, p.inst.s.End())
+			took := time.Since(before)
+			t.Logf("%d %s end in %v", n, what, took)
+			if took > 5*time.Second {
+				t.Errorf("the end of %d %s took %v", n, what, took)
+			}
+			kerneltest.Eventually(t, "give all back", p.usesNothing)
+		}
+	})
+}
+
+// tracepoints lists n events of the kernel.
+func tracepoints(t *testing.T, n int) (list []string) {
+	t.Helper()
+	fs, err := kernel.Tracefs()
+	must(t, err)
+	defer fs.Close()
+	b, err := fs.ReadFile("available_events")
+	must(t, err)
+	for _, e := range strings.Fields(string(b)) {
+		category, name, _ := strings.Cut(e, ":")
+		if len(list) < n && category != "ftrace" && category != "syscalls" {
+			list = append(list, category+"/"+name)
+		}
+	}
+	return list
 }
