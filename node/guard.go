@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 
 	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/policy"
@@ -25,6 +26,8 @@ type guard struct {
 
 func newGuard(opts RunOptions, rights *policy.Rights, name string, wasm []byte, t *talk) *guard {
 	g := &guard{rights: rights, limits: rights.Limits().With(opts.Limits), name: name, digest: digest(wasm), audit: opts.Audit, watch: opts.Watch, t: t, told: map[string]bool{}}
+	g.limits.Memory = cmp.Or(int64(min(opts.MemoryLimit, math.MaxInt64)), g.limits.Memory)
+	g.limits.MapMemory = cmp.Or(int64(min(opts.MapMemory, math.MaxInt64)), g.limits.MapMemory)
 	if g.audit == nil {
 		g.audit = t.w
 	}
@@ -34,7 +37,7 @@ func newGuard(opts RunOptions, rights *policy.Rights, name string, wasm []byte, 
 // session are the options of what the plugin has open.
 func (g *guard) session(opts RunOptions) session.Options {
 	o := session.Options{
-		MapMemory: cmp.Or(opts.MapMemory, uint64(g.limits.MapMemory)), Programs: int(g.limits.Programs), Links: int(g.limits.Links),
+		MapMemory: uint64(g.limits.MapMemory), Programs: int(g.limits.Programs), Links: int(g.limits.Links),
 		Rings: int(g.limits.Rings), Files: int(g.limits.Files), Handles: int(g.limits.Handles), Names: map[string]string{},
 		Shared: opts.Shared, Guard: g.rights, Watch: g.decided,
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/bowline-edge/bowline/hostfuncs/session"
 	"github.com/bowline-edge/bowline/policy"
 	"github.com/bowline-edge/bowline/runtime"
 	"github.com/bowline-edge/bowline/runtime/engine"
@@ -29,6 +30,24 @@ func (g *guard) limited(err error) {
 	}
 	if ok {
 		g.met(limit.Limit, limit.Value)
+	}
+}
+
+// budget has the limits that a plugin meets while it runs written to the audit log, each once: such a plugin may go on.
+func (g *guard) budget(tell func(string, error)) func(string, error) {
+	return func(step string, err error) {
+		tell(step, err)
+		if !errors.Is(err, session.ErrLimit) {
+			return
+		}
+		limit, value := "map-memory", policy.FormatSize(g.limits.MapMemory)
+		if l, ok := errors.AsType[*session.LimitError](err); ok {
+			limit, value = l.Limit, fmt.Sprint(l.Most)
+		}
+		if key := "limit " + limit; !g.told[key] {
+			g.told[key] = true
+			g.met(limit, value)
+		}
 	}
 }
 

@@ -143,7 +143,7 @@ func (l *logLines) tell(atEnd bool) error {
 	if l.lines == l.toldLines && l.bytes == l.toldBytes || !atEnd && l.last.Sub(l.told) < time.Second {
 		return nil
 	}
-	text := fmt.Sprintf("bowline: %s: dropped %d lines (%d bytes) of its standard error, which is limited to %d lines a second; raise the limit \"log-lines\" to see them\n",
+	text := fmt.Sprintf("bowline: %s: dropped %d lines (%d bytes) of its standard error, which is limited to %d lines a second; raise \"log-lines\" in the limits of the policy (or run --limit log-lines=N) to see them\n",
 		Printable(l.name), l.lines-l.toldLines, l.bytes-l.toldBytes, l.limit)
 	l.told, l.toldLines, l.toldBytes = l.last, l.lines, l.bytes
 	return l.put([]byte(text))

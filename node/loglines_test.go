@@ -23,7 +23,7 @@ func limitedLog(w io.Writer, limit int64) (*logLines, *clock) {
 	return l, c
 }
 
-var lossLine = regexp.MustCompile(`(?m)^bowline: p: dropped (\d+) lines \((\d+) bytes\) of its standard error, which is limited to \d+ lines a second; raise the limit "log-lines" to see them\n`)
+var lossLine = regexp.MustCompile(`(?m)^bowline: p: dropped (\d+) lines \((\d+) bytes\) of its standard error, which is limited to \d+ lines a second; raise "log-lines" in the limits of the policy \(or run --limit log-lines=N\) to see them\n`)
 
 // split takes the lines about losses out of a log and adds them up.
 func split(t *testing.T, log string) (rest string, lines, bytes int64) {
@@ -52,11 +52,11 @@ func TestLinesAboveTheLimitAreDroppedAndTold(t *testing.T) {
 	want := `a0
 a1
 a2
-bowline: p: dropped 7 lines (21 bytes) of its standard error, which is limited to 3 lines a second; raise the limit "log-lines" to see them
+bowline: p: dropped 7 lines (21 bytes) of its standard error, which is limited to 3 lines a second; raise "log-lines" in the limits of the policy (or run --limit log-lines=N) to see them
 b0
 b1
 b2
-bowline: p: dropped 2 lines (6 bytes) of its standard error, which is limited to 3 lines a second; raise the limit "log-lines" to see them
+bowline: p: dropped 2 lines (6 bytes) of its standard error, which is limited to 3 lines a second; raise "log-lines" in the limits of the policy (or run --limit log-lines=N) to see them
 `
 	if out.String() != want || written != 6 || lines != 9 || dropped != 27 {
 		t.Errorf("%d lines written, %d (%d bytes) dropped, want 6 and 9 (27); the log:\n%s", written, lines, dropped, out.String())

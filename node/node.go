@@ -3,7 +3,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -190,7 +189,7 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, guard *
 	code, err = mod.Run(ctx, runtime.Config{
 		Args: opts.Args, Env: given.env, Dirs: given.dirs,
 		Stdin: opts.Stdin, Stdout: opts.Stdout, Stderr: stderr,
-		MemoryLimit: cmp.Or(opts.MemoryLimit, uint64(guard.limits.Memory)), Log: t.line, Report: t.report, Note: t.note,
+		MemoryLimit: uint64(guard.limits.Memory), Log: t.line, Report: guard.budget(t.report), Note: guard.budget(t.note),
 		Fuel: opts.Fuel, CPUPerCall: max(guard.limits.CPUPerCall, 0), CPUShare: int(max(guard.limits.CPUShare, 0)), Usage: &used,
 	})
 	if !errors.Is(err, runtime.ErrStuck) {

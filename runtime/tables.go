@@ -29,7 +29,7 @@ func limitTables(f *wasmfile.File, wasm []byte, limit uint32) ([]byte, error) {
 		}
 	}
 	if starts > uint64(limit) {
-		return nil, &engine.LimitError{Limit: "table", Value: fmt.Sprint(limit), What: fmt.Sprintf("its tables start with %d elements", starts)}
+		return nil, &engine.LimitError{Limit: "table", Value: fmt.Sprint(limit), What: fmt.Sprintf("its tables start with %d elements, the limit is %d", starts, limit)}
 	}
 	if growing == 0 {
 		return wasm, nil

@@ -99,6 +99,11 @@ func (a *app) judge(rights *policy.Rights, actions []policy.Action, all bool) er
 			fmt.Fprintln(&b, node.Printable(d.Text))
 		}
 	}
+	if all {
+		for _, limit := range rights.Limits().Text() {
+			fmt.Fprintf(&b, "limit %s: %s\n", limit[0], limit[1])
+		}
+	}
 	if err := a.write(b.Bytes()); err != nil {
 		return err
 	}

@@ -52,11 +52,17 @@ type LimitError struct {
 	Value string
 	// What says what the guest did, without the limit's name.
 	What string
+	// How says how to raise it. Empty means in the policy or with run --limit.
+	How string
 }
 
-// Error says what happened and which limit to raise.
+// Error says what happened and how to raise the limit.
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("%s; if that is right, raise the limit %q, which is %s", e.What, e.Limit, e.Value)
+	how := e.How
+	if how == "" {
+		how = fmt.Sprintf("raise %q in the limits of the policy (or run --limit %[1]s=N)", e.Limit)
+	}
+	return fmt.Sprintf("%s; if that is right, %s", e.What, how)
 }
 
 // Is reports whether target is [ErrLimit].
