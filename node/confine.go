@@ -34,6 +34,7 @@ func giveUp(opts RunOptions, rights *policy.Rights, wasm []byte, dirs []engine.D
 	}
 	compile := r.caps
 	if dir, err := cacheDir(opts.CacheDir); err == nil && dir != "" {
+		_ = os.MkdirAll(dir, 0o700) // below a directory that stays closed; that it cannot be made the engine says
 		r.paths = append(r.paths, confine.Path{Name: dir, Write: true})
 		if ofAnother(dir) {
 			compile |= kernel.Caps(kernel.CapDACOverride)

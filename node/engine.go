@@ -94,4 +94,14 @@ func cacheDir(asked string) (string, error) {
 	return asked, nil
 }
 
+// cache tells why compiled modules are not kept: always if the operator said where to keep them.
+func (t *talk) cache(asked string, err error) {
+	text := "compile cache: " + strings.TrimPrefix(err.Error(), "compile cache ")
+	if asked == "" {
+		t.detail("%s", text)
+		return
+	}
+	t.line(text + "; the plugin is compiled again at each start")
+}
+
 func openWazero(dir string) (cachingEngine, error) { return wazero.New(wazero.Options{CacheDir: dir}) }

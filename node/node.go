@@ -178,7 +178,7 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, guard *
 		}
 	}()
 	if err := eng.CacheError(); err != nil {
-		t.detail("compile cache: %v", err)
+		t.cache(opts.CacheDir, err)
 	}
 	if err := compiled(); err != nil {
 		return 0, err

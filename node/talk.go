@@ -30,6 +30,8 @@ type talk struct {
 	order    []string
 	last     string // the last line, to fold repetitions
 	repeated int
+	said     string // the text of the last failure that was written, and saidBy its step
+	saidBy   string
 	second   time.Time // when the count of lines began
 	lines    int
 	dropped  int
@@ -150,6 +152,7 @@ func (t *talk) outcome(step string, err error, tell bool) {
 	if err == nil {
 		kind, _, _ := strings.Cut(step, " ")
 		maps.DeleteFunc(t.failed, func(s string, _ error) bool { return strings.HasPrefix(s, kind) })
+		t.said = ""
 		if t.verbose {
 			t.write(step + ": done")
 		}
@@ -161,10 +164,15 @@ func (t *talk) outcome(step string, err error, tell bool) {
 	if slices.Contains(t.order, step) {
 		t.failed[step] = err
 	}
-	if !tell {
+	text := err.Error()
+	if !tell || text == t.said && step != t.saidBy { // one failure is told once, not for each step around it that fails with it
 		return
 	}
-	t.write(step + ": " + err.Error())
+	t.said, t.saidBy = text, step
+	if !strings.HasPrefix(text, step+": ") {
+		text = step + ": " + text
+	}
+	t.write(text)
 	var v *bpf.VerifierError
 	if t.verbose && errors.As(err, &v) {
 		for _, l := range v.Log {

@@ -41,6 +41,22 @@ func TestEveryLineIsWrittenOrCounted(t *testing.T) {
 	}
 }
 
+// A denial makes several steps fail, one inside the other.
+func TestAFailureIsToldOnce(t *testing.T) {
+	var out bytes.Buffer
+	talk := newTalk(&out, "p", true)
+	denied := errors.New("attach xdp to a: not granted")
+	talk.note("attach xdp to a", denied)
+	talk.note("attach count", denied)
+	talk.note("link_attach", denied)
+	talk.note("load BPF object", nil)
+	talk.note("attach count", denied)
+	want := "bowline: p: attach xdp to a: not granted\nbowline: p: load BPF object: done\nbowline: p: attach count: attach xdp to a: not granted\n"
+	if out.String() != want {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
+
 func TestARefusalCountsUntilTheStepGoesWell(t *testing.T) {
 	missing := &bpf.UnsupportedError{Feature: "fentry", Cause: unix.EPERM}
 	talk := newTalk(nil, "p", false)

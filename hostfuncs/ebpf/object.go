@@ -45,7 +45,7 @@ func (i *instance) objectOpen(c *call) error {
 		return &fault{abi.TOOBIG, fmt.Sprintf("a BPF object of %d MiB; at most %d", len(elf)>>20, maxObject>>20)}
 	}
 	h, err := i.s.OpenObject(elf)
-	i.env.Note("load BPF object", err)
+	i.env.Note("open BPF object", err)
 	return putHandle(out, h, err)
 }
 
