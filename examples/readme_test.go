@@ -1,6 +1,7 @@
 package examples_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/bowline-edge/bowline/internal/kerneltest"
+	"github.com/bowline-edge/bowline/node"
+	"github.com/bowline-edge/bowline/policy"
 )
 
 // codeBlock is a block of C in the README, whose first line names its file.
@@ -64,6 +67,68 @@ func TestReadmePluginWorks(t *testing.T) {
 			cause: func() { vars["pid"] = start(t, "exec true") },
 		}
 	})
+}
+
+// TestPluginOutsideOfTheRepository builds and runs the plugin of the repository's README with the commands that are there, beside the BPF
+// program of the README here.
+func TestPluginOutsideOfTheRepository(t *testing.T) {
+	if _, err := exec.LookPath("clang-14"); err != nil {
+		t.Skip("there is no clang-14; .ci/setup guests installs it")
+	}
+	kerneltest.RequireRoot(t)
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	rename := strings.NewReplacer("mine.h", "exec.h", "mine_event", "exec_event", "events", "rb")
+	for _, m := range codeBlock.FindAllSubmatch(here, -1) {
+		name := strings.Replace(filepath.Base(string(m[2])), "mine", "exec", 1)
+		write(t, filepath.Join(dir, name), []byte(rename.Replace(string(m[1]))))
+	}
+	guest := regexp.MustCompile("(?ms)^```c\n(#include <stdio.h>\n.*?)^```$").FindSubmatch(readme)
+	if guest == nil {
+		t.Fatal("README.md has no plugin in C")
+	}
+	write(t, filepath.Join(dir, "exec.c"), guest[1])
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := regexp.MustCompile("(?m)^clang-14 .*$").FindAllString(string(readme), -1)
+	if len(lines) != 2 {
+		t.Fatalf("README.md compiles with %q", lines)
+	}
+	for _, line := range lines {
+		c := exec.Command("sh", "-c", line)
+		c.Dir, c.Env = dir, append(os.Environ(), "BOWLINE="+root)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", line, err, out)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var stdout, stderr output
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = node.Run(ctx, node.RunOptions{
+			File: filepath.Join(dir, "exec.wasm"), Allow: policy.Everything(), CacheDir: cache, Stdout: &stdout, Stderr: &stderr, Verbose: true,
+		})
+	}()
+	stderr.await(t, ended, func(lines []string) string {
+		return missing(lines, []pattern{{must, regexp.MustCompile("attach on_exec: done$")}})
+	})
+	pid := start(t, "exec true")
+	stop()
+	<-ended
+	if !strings.Contains(stdout.String(), pid+" true\n") {
+		t.Errorf("no line %q in\n%s%s", pid+" true", stdout.String(), stderr.String())
+	}
 }
 
 // build follows the commands of the README in a directory, without those that
