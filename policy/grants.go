@@ -18,12 +18,15 @@ func (r *Rights) Grants() []Grant {
 			continue
 		}
 		box := r.box.byHead[id]
+		own := slices.ContainsFunc(box, func(x rule) bool { return !x.implied })
 		if r.narrow && len(box) > 0 {
 			box = r.wanted.byHead[id]
 		}
 		for _, x := range slices.Concat(r.added.byHead[id], box) {
 			g := x.grant
 			switch {
+			case x.implied && r.narrow && own && x.line.File == manifestSource: // "prog:xdp" of the box for "xdp" of the manifest
+				g = Grant{target: x.target.text}
 			case x.implied: // the grant itself is there, under its own word
 				continue
 			case g.head == allHead:

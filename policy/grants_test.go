@@ -53,6 +53,8 @@ func TestGrantsListsWhatMayBeNeeded(t *testing.T) {
 		{name: "a group is what it stands for", allow: []string{"net-forward@eth0"},
 			want: []string{"xdp@eth0", "tc@eth0", "tcx@eth0", "netkit@eth0", "test-run", "map:devmap", "map:devmap_hash", "map:cpumap", "redirect@eth0"}},
 		{name: "a manifest narrows", allow: []string{"tracepoint", "xdp"}, needs: []string{"tracepoint:sched/x", "stats"}, want: []string{"tracepoint:sched/x"}},
+		{name: "a type of program for a hook that a manifest asks for", allow: []string{"prog:xdp", "test-run"}, needs: []string{"xdp", "test-run"},
+			want: []string{"prog:xdp", "test-run"}},
 		{name: "a manifest does not narrow what is added", needs: []string{"stats"}, added: []string{"xdp"}, want: []string{"xdp"}},
 		{name: "denied everywhere", allow: []string{"security"}, deny: []string{"lsm", "cgroup"}, want: []string{"lsm_cgroup", "fmod_ret:security_*", "test-run", "cgroup-id"}},
 		{name: "denied in part", allow: []string{"kprobe:a*"}, deny: []string{"kprobe:ab"},
