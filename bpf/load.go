@@ -89,6 +89,9 @@ func (l *loader) run() error {
 	structOps := false
 	for _, name := range names {
 		if coll.Maps[name].Type == ebpf.StructOpsMap {
+			if err := checkMapFlags(name, coll.Maps[name].Flags); err != nil { // all others: see checkMemory
+				return fmt.Errorf("create %w", err)
+			}
 			structOps = true
 			continue
 		}

@@ -145,6 +145,9 @@ func storageTypes(valueSize uint32) (key, value btf.Type) {
 
 // checkMemory returns what a map is charged, or why it may not be made.
 func checkMemory(name string, spec *ebpf.MapSpec, limit uint64) (uint64, error) {
+	if err := checkMapFlags(name, spec.Flags); err != nil {
+		return 0, fmt.Errorf("create %w", err)
+	}
 	if spec.MaxEntries > math.MaxInt32 {
 		// Kernels up to 6.18 at least walk per-CPU arrays with a signed index, and crash here.
 		return 0, fmt.Errorf("create map %s: max_entries %d is more than the kernel can take: %w", name, spec.MaxEntries, unix.E2BIG)

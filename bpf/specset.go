@@ -41,7 +41,7 @@ func (s *Spec) mapSpec(name string) (*ebpf.MapSpec, error) {
 }
 
 // SetMapFlags sets the kernel's BPF_F_* flags that a map is created with, in place of those of the object. The flags of global
-// variables cannot change; the error matches [ErrType].
+// variables cannot change, and flags that make the kernel read file descriptors are refused; the error matches [ErrType].
 func (s *Spec) SetMapFlags(name string, flags uint32) error {
 	m, err := s.mapSpec(name)
 	if err != nil {
@@ -49,6 +49,9 @@ func (s *Spec) SetMapFlags(name string, flags uint32) error {
 	}
 	if isData(name) || m.Type == ebpf.StructOpsMap {
 		return fmt.Errorf("flags of map %s: %w: %s", name, ErrType, fixedBy(name))
+	}
+	if err := checkMapFlags(name, flags); err != nil {
+		return err
 	}
 	m.Flags = flags
 	return nil
