@@ -65,10 +65,7 @@ func exists(file string) bool { _, err := os.Stat(file); return err == nil }
 
 // isELF tells libraries from the linker scripts that carry names such as libc.so.
 func isELF(file string) bool {
-	if st, err := os.Stat(file); err != nil || !st.Mode().IsRegular() {
-		return false
-	}
-	f, err := os.Open(file)
+	f, err := openRegular(file)
 	if err != nil {
 		return false
 	}
@@ -88,6 +85,25 @@ func programDirs() []string {
 	return append(dirs, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 }
 
+// Bounds on the lists of directories, which may be those of a hostile container.
+const (
+	maxConfig = 64 << 10 // bytes of each file
+	maxDirs   = 256
+)
+
+// openRegular opens a regular file: anything else may block, or do something when it is opened.
+func openRegular(file string) (*os.File, error) {
+	f, err := os.OpenFile(file, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		f.Close()
+		return nil, unix.EINVAL
+	}
+	return f, nil
+}
+
 // libraryDirs are those of the dynamic linker, on this architecture.
 func libraryDirs(root string) []string {
 	triple := map[string]string{
@@ -96,12 +112,12 @@ func libraryDirs(root string) []string {
 	}[runtime.GOARCH]
 	dirs := []string{"/lib/" + triple, "/usr/lib/" + triple, "/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib"}
 	configs, _ := filepath.Glob(root + "/etc/ld.so.conf.d/*.conf")
-	for _, c := range append(configs, root+"/etc/ld.so.conf") {
-		f, err := os.Open(c)
+	for _, c := range append(configs[:min(len(configs), maxDirs)], root+"/etc/ld.so.conf") {
+		f, err := openRegular(c)
 		if err != nil {
 			continue
 		}
-		for s := bufio.NewScanner(f); s.Scan(); {
+		for s := bufio.NewScanner(io.LimitReader(f, maxConfig)); s.Scan() && len(dirs) < maxDirs; {
 			if d := strings.TrimSpace(s.Text()); filepath.IsAbs(d) {
 				dirs = append(dirs, d)
 			}

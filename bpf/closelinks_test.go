@@ -34,10 +34,10 @@ func TestManyUprobesEndTogether(t *testing.T) {
 	}
 	all := time.Since(before)
 	t.Logf("one took %v, %d together %v", one, many, all)
-	if gone.Load() != many-1 {
-		t.Errorf("told of %d, want %d", gone.Load(), many-1)
+	if gone.Load() != many { // of the one that was closed before, too
+		t.Errorf("told of %d, want %d", gone.Load(), many)
 	}
-	if all > 20*max(one, 10*time.Millisecond) {
+	if all > many/3*max(one, 10*time.Millisecond) {
 		t.Errorf("one took %v, %d together %v", one, many, all)
 	}
 }

@@ -13,7 +13,12 @@ import (
 const (
 	maxObjectSize   = 64 << 20 // bytes of the file
 	maxDataSize     = 64 << 20 // bytes of global variables
-	maxInstructions = 16 << 20 // after every program got its own copy of the functions it calls
+	maxInstructions = 2 << 20  // after every program got its own copy of the functions it calls
+	maxTypes        = 4 << 20  // bytes of .BTF and of .BTF.ext
+	maxSections     = 4 << 10
+	maxSymbols      = 64 << 10
+	maxFunctions    = 8 << 10
+	maxRelocations  = 128 << 10
 )
 
 // readObject reads all of an object, at most maxObjectSize bytes.
@@ -75,43 +80,60 @@ type position struct {
 }
 
 // checkELF refuses what would make the parser behind it take time or memory out of proportion to the file, and returns where
-// each function lies.
-func checkELF(b []byte) (map[string]position, error) {
+// each function lies, and how many bytes of type information there are.
+func checkELF(b []byte) (where map[string]position, types uint64, err error) {
 	if err := checkNames(b); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	f, err := elf.NewFile(bytes.NewReader(b))
 	if err != nil {
-		return nil, &FormatError{Reason: "damaged ELF file: " + strings.TrimPrefix(err.Error(), "elf: "), Cause: err}
+		return nil, 0, &FormatError{Reason: "damaged ELF file: " + strings.TrimPrefix(err.Error(), "elf: "), Cause: err}
 	}
 	if f.Type != elf.ET_REL && f.Type != elf.ET_NONE {
-		return nil, &FormatError{Reason: fmt.Sprintf("an ELF file of type %s; a BPF object is a relocatable file (clang -c)", f.Type)}
+		return nil, 0, &FormatError{Reason: fmt.Sprintf("an ELF file of type %s; a BPF object is a relocatable file (clang -c)", f.Type)}
 	}
 	if err := checkSections(f, uint64(len(b))); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	symbols, err := f.Symbols()
 	if errors.Is(err, elf.ErrNoSymbols) {
-		return nil, &FormatError{Reason: "no symbol table; strip it with llvm-strip -g only", Cause: err}
+		return nil, 0, &FormatError{Reason: "no symbol table; strip it with llvm-strip -g only", Cause: err}
 	}
 	if err != nil {
-		return nil, &FormatError{Reason: "damaged symbol table: " + err.Error(), Cause: err}
+		return nil, 0, &FormatError{Reason: "damaged symbol table: " + err.Error(), Cause: err}
 	}
-	return checkSymbols(f, symbols)
+	for _, s := range f.Sections {
+		if isTypes(s) {
+			types += s.Size
+		}
+	}
+	where, err = checkSymbols(f, symbols)
+	return where, types, err
 }
+
+// isTypes reports whether a section holds type information.
+func isTypes(s *elf.Section) bool { return s.Name == ".BTF" || s.Name == ".BTF.ext" }
 
 func isData(name string) bool {
 	return name == ".bss" || strings.HasPrefix(name, ".data") || strings.HasPrefix(name, ".rodata")
 }
 
 func checkSections(f *elf.File, size uint64) error {
-	var inFile, data uint64
+	var inFile, data, code, relocations uint64
 	for i, s := range f.Sections {
 		if s.Type == elf.SHT_NULL {
 			continue
 		}
 		if s.Flags&elf.SHF_COMPRESSED != 0 {
 			return &FormatError{Reason: fmt.Sprintf("section %q is compressed", s.Name)}
+		}
+		switch {
+		case isCode(s):
+			code += min(s.Size, maxObjectSize)
+		case s.Type == elf.SHT_REL || s.Type == elf.SHT_RELA:
+			relocations += min(s.Size, maxObjectSize) / 16
+		case isTypes(s) && s.Size > maxTypes:
+			return &FormatError{Reason: fmt.Sprintf("section %s has more than %d MiB", s.Name, maxTypes>>20)}
 		}
 		if isData(s.Name) {
 			data += min(s.Size, maxDataSize+1)
@@ -133,6 +155,10 @@ func checkSections(f *elf.File, size uint64) error {
 	switch {
 	case inFile > size:
 		return &FormatError{Reason: "sections overlap"}
+	case code > 8*maxInstructions:
+		return &FormatError{Reason: fmt.Sprintf("more than %d million instructions", maxInstructions>>20)}
+	case relocations > maxRelocations:
+		return &FormatError{Reason: fmt.Sprintf("more than %d relocations", maxRelocations)}
 	case data > maxDataSize:
 		return &FormatError{Reason: fmt.Sprintf("more than %d MiB of global variables", maxDataSize>>20)}
 	}
@@ -179,6 +205,9 @@ func checkSymbols(f *elf.File, symbols []elf.Symbol) (map[string]position, error
 				functions = append(functions, s)
 			}
 		}
+	}
+	if len(functions) > maxFunctions {
+		return nil, &FormatError{Reason: fmt.Sprintf("more than %d functions", maxFunctions)}
 	}
 	return where, checkCalls(f, symbols, functions)
 }

@@ -27,6 +27,9 @@ func checkNames(b []byte) error {
 	if h.Shnum == 0 || h.Shstrndx == uint16(elf.SHN_XINDEX) || h.Shentsize != 64 {
 		return &FormatError{Reason: "damaged ELF file: no plain table of sections"}
 	}
+	if h.Shnum > maxSections {
+		return &FormatError{Reason: fmt.Sprintf("more than %d sections", maxSections)}
+	}
 	sections := make([]elf.Section64, h.Shnum)
 	for i := range sections {
 		at := h.Shoff + 64*uint64(i)
@@ -47,10 +50,14 @@ func checkNames(b []byte) error {
 			n.take(table, sections[i].Name)
 		}
 	}
+	symbols := uint64(0)
 	for i := range sections {
 		s := &sections[i]
 		if t := elf.SectionType(s.Type); t != elf.SHT_SYMTAB && t != elf.SHT_DYNSYM || uint64(s.Link) >= uint64(len(sections)) {
 			continue
+		}
+		if symbols += uint64(len(n.data(s))) / elf.Sym64Size; symbols > maxSymbols {
+			return &FormatError{Reason: fmt.Sprintf("more than %d symbols; strip what is not needed (llvm-strip -g)", maxSymbols)}
 		}
 		for syms := n.data(s); len(syms) >= elf.Sym64Size && n.left >= 0; syms = syms[elf.Sym64Size:] {
 			n.take(&sections[s.Link], binary.NativeEndian.Uint32(syms))

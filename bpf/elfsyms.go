@@ -9,12 +9,16 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/bowline-edge/bowline/internal/kernel"
 )
 
 // executable is what uprobes need to know of a program or library: its functions, as offsets in the file.
 type executable struct {
 	path  string
 	file  *elf.File
+	size  int64
+	loads []*elf.Prog // with code
 	close func() error
 }
 
@@ -29,15 +33,28 @@ func openExecutable(file string) (x *executable, err error) {
 			f.Close()
 		}
 	}()
-	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+	st, err := f.Stat()
+	if err != nil || !st.Mode().IsRegular() {
 		return nil, badTarget("%s is no program or library", file)
 	}
 	defer recoverELF(file, &err)
-	e, err := elf.NewFile(f)
+	e, err := kernel.OpenELF(f)
 	if err != nil || (e.Type != elf.ET_EXEC && e.Type != elf.ET_DYN) {
 		return nil, badTarget("%s is no program or library (ELF)", file)
 	}
-	return &executable{path: file, file: e, close: f.Close}, nil
+	return &executable{path: file, file: e, size: st.Size(), loads: codeOf(e), close: f.Close}, nil
+}
+
+// maxLoads bounds the segments of a file that may be hostile: each symbol and probe is looked for in all of them.
+const maxLoads = 64
+
+func codeOf(f *elf.File) (loads []*elf.Prog) {
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_LOAD && p.Flags&elf.PF_X != 0 && len(loads) < maxLoads {
+			loads = append(loads, p)
+		}
+	}
+	return loads
 }
 
 // recoverELF turns a panic of debug/elf, which does not check all it reads, into an error.
@@ -50,6 +67,9 @@ func recoverELF(file string, err *error) {
 // functions lists the functions whose names the function wants, with their offsets in the file.
 func (x *executable) functions(want func(string) bool) (found map[string]uint64, err error) {
 	defer recoverELF(x.path, &err)
+	if err := kernel.CheckSymbols(x.file, x.size); err != nil {
+		return nil, badTarget("%s: %w; give an offset in the file: %s:0x1234", x.path, err, x.path)
+	}
 	syms, err := x.file.Symbols()
 	if err != nil && !errors.Is(err, elf.ErrNoSymbols) {
 		return nil, badTarget("%s: %w", x.path, err)
@@ -76,8 +96,8 @@ func (x *executable) functions(want func(string) bool) (found map[string]uint64,
 
 // offset is where an address lies in the file.
 func (x *executable) offset(addr uint64) (uint64, bool) {
-	for _, p := range x.file.Progs {
-		if p.Type == elf.PT_LOAD && p.Flags&elf.PF_X != 0 && addr >= p.Vaddr && addr-p.Vaddr < p.Filesz {
+	for _, p := range x.loads {
+		if addr >= p.Vaddr && addr-p.Vaddr < p.Filesz {
 			return addr - p.Vaddr + p.Off, true
 		}
 	}

@@ -34,7 +34,7 @@ func checkMapFlags(name string, flags uint32) error {
 	}
 	bad = 1 << (bits.Len32(bad) - 1)
 	if what := descriptorFlags[bad]; what != "" {
-		return fmt.Errorf("map %s: %w: flag %s, with which the kernel takes a number for a file descriptor", short(name), ErrType, what)
+		return fmt.Errorf("map %s: %w: flag %s, with which the kernel takes a number for a file descriptor: %w", short(name), ErrType, what, unix.EINVAL)
 	}
-	return fmt.Errorf("map %s: %w: flag %#x, which is not known here", short(name), ErrType, bad)
+	return fmt.Errorf("map %s: %w: flag %#x, which is not known here: %w", short(name), ErrType, bad, unix.EINVAL)
 }

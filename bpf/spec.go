@@ -23,6 +23,7 @@ type Spec struct {
 	skip     map[string]bool
 	position map[string]position
 	targets  map[string]*Program // see SetTargetProgram
+	types    uint64              // bytes of .BTF and .BTF.ext
 }
 
 // ProgramSpec describes one program of a [Spec].
@@ -76,7 +77,7 @@ func Open(elf io.ReaderAt) (s *Spec, err error) {
 	if err := checkIdent(b); err != nil {
 		return nil, err
 	}
-	where, err := checkELF(b)
+	where, types, err := checkELF(b)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func Open(elf io.ReaderAt) (s *Spec, err error) {
 	if err != nil {
 		return nil, &FormatError{Reason: err.Error(), Cause: err}
 	}
-	s = &Spec{coll: coll, position: where, skip: make(map[string]bool)}
+	s = &Spec{coll: coll, position: where, types: types, skip: make(map[string]bool)}
 	s.order = slices.SortedFunc(maps.Keys(coll.Programs), func(a, b string) int {
 		pa, pb := where[a], where[b]
 		return cmp.Or(cmp.Compare(pa.section, pb.section), cmp.Compare(pa.offset, pb.offset), cmp.Compare(a, b))
@@ -111,7 +112,8 @@ func (s *Spec) Programs() []ProgramSpec {
 // has its own copy of the functions that it calls.
 func (s *Spec) Memory() uint64 {
 	const perInsn, perProgram = uint64(unsafe.Sizeof(asm.Instruction{})), 1 << 10
-	var sum uint64
+	const perType = 8 // bytes for each byte of type information, if all of it is used
+	sum := perType * s.types
 	for _, p := range s.coll.Programs {
 		sum += perProgram + perInsn*uint64(len(p.Instructions))
 	}

@@ -153,7 +153,10 @@ func (x *executable) probe(provider, name string, pc, sem uint64) (usdtProbe, er
 	if sem == 0 {
 		return u, nil
 	}
-	for _, p := range x.file.Progs {
+	for i, p := range x.file.Progs {
+		if i == maxLoads {
+			break
+		}
 		if p.Type == elf.PT_LOAD && sem >= p.Vaddr && sem-p.Vaddr < p.Memsz {
 			u.semaphore = sem - p.Vaddr + p.Off
 			return u, nil

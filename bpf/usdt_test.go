@@ -112,7 +112,7 @@ func testExecutable() *executable {
 		{ProgHeader: elf.ProgHeader{Type: elf.PT_LOAD, Flags: elf.PF_X, Off: 0x100, Vaddr: 0x1000, Filesz: 0x1000, Memsz: 0x1000}},
 		{ProgHeader: elf.ProgHeader{Type: elf.PT_LOAD, Flags: elf.PF_W, Off: 0x1100, Vaddr: 0x3000, Filesz: 0x1000, Memsz: 0x1000}},
 	}
-	return &executable{path: "x", file: f}
+	return &executable{path: "x", file: f, loads: codeOf(f)}
 }
 
 func TestUSDTNotesAreRead(t *testing.T) {

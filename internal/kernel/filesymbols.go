@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"debug/elf"
+	"errors"
 	"io"
 	"slices"
 )
@@ -42,6 +43,36 @@ const (
 	maxLoads       = 64
 )
 
+// errNames is what a file is refused for that would take memory out of proportion.
+var errNames = errors.New("the names of its sections or symbols are too long or too many")
+
+// OpenELF reads the headers of an ELF file that may be hostile. Look at its symbols with [CheckSymbols] before debug/elf does.
+func OpenELF(r io.ReaderAt) (*elf.File, error) {
+	if !sectionNamesFit(r) {
+		return nil, errNames
+	}
+	return elf.NewFile(r)
+}
+
+// CheckSymbols refuses a file whose symbols would take memory out of proportion to read.
+func CheckSymbols(f *elf.File, size int64) error {
+	for _, s := range f.Sections {
+		switch s.Type {
+		case elf.SHT_SYMTAB, elf.SHT_DYNSYM, elf.SHT_STRTAB:
+			if s.Size > maxSymbolTable || int64(s.Offset) > size {
+				return errNames
+			}
+		}
+		if (s.Type == elf.SHT_SYMTAB || s.Type == elf.SHT_DYNSYM) && int(s.Link) < len(f.Sections) && f.Sections[s.Link].Size > maxSymbolTable {
+			return errNames
+		}
+	}
+	if !symbolNamesFit(f) {
+		return errNames
+	}
+	return nil
+}
+
 // readFileSymbols reads the functions of a file that may be hostile; none if it is damaged or no ELF file.
 func readFileSymbols(r io.ReaderAt, size int64) (t *fileSymbols) {
 	t = &fileSymbols{}
@@ -50,27 +81,8 @@ func readFileSymbols(r io.ReaderAt, size int64) (t *fileSymbols) {
 			t = &fileSymbols{}
 		}
 	}()
-	if !sectionNamesFit(r) {
-		return t
-	}
-	f, err := elf.NewFile(r)
-	if err != nil {
-		return t
-	}
-	for _, s := range f.Sections {
-		switch s.Type {
-		case elf.SHT_SYMTAB, elf.SHT_DYNSYM, elf.SHT_STRTAB:
-			if s.Size > maxSymbolTable || int64(s.Offset) > size {
-				return t
-			}
-		}
-	}
-	for _, s := range f.Sections {
-		if int(s.Link) < len(f.Sections) && (s.Type == elf.SHT_SYMTAB || s.Type == elf.SHT_DYNSYM) && f.Sections[s.Link].Size > maxSymbolTable {
-			return t
-		}
-	}
-	if !symbolNamesFit(f) {
+	f, err := OpenELF(r)
+	if err != nil || CheckSymbols(f, size) != nil {
 		return t
 	}
 	var loads []*elf.Prog
