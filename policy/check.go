@@ -105,7 +105,7 @@ func (r *Rights) decideList(a Action) (Action, verdict, *rule) {
 // denial is not part of the fast way.
 //
 //go:noinline
-func (r *Rights) denial(a Action, v verdict, x *rule) error {
+func (r *Rights) denial(a Action, v verdict, x *rule) *Denied {
 	d := &Denied{Action: a}
 	if x != nil {
 		d.Line = x.line
@@ -214,6 +214,8 @@ type Decision struct {
 	Allowed bool
 	// Line is the line that decides. Nil if no line is about it.
 	Line *Line
+	// Add is the grant that would allow it, as in [Denied].
+	Add string
 	// Text is a sentence for people.
 	Text string
 }
@@ -231,7 +233,8 @@ func (r *Rights) Explain(a Action) Decision {
 		}
 		return Decision{Allowed: true, Line: x.line, Text: text}
 	}
-	d := Decision{Text: r.denial(one, v, x).Error()}
+	err := r.denial(one, v, x)
+	d := Decision{Text: err.Error(), Add: err.Add}
 	if x != nil {
 		d.Line = x.line
 	}

@@ -5,6 +5,9 @@ import "slices"
 // Word is the word that the grant begins with: "xdp", "tracepoint", "dir".
 func (g Grant) Word() string { return g.head }
 
+// Sub is the kind behind the slash of a word: "connect4".
+func (g Grant) Sub() string { return g.sub }
+
 // Target is where or what the grant is about, with its wildcards; empty for everywhere.
 func (g Grant) Target() string { return g.target }
 

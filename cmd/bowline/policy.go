@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,8 +25,9 @@ func (a *app) policyCommand() *cli.Command {
 		ArgsUsage: "suggest|check|explain [OPTIONS] FILE.wasm [-- ARGUMENTS]",
 		Description: "suggest writes the smallest policy that the plugin needs, from what is inside; with --trace from a real run, in which it may do " +
 			"everything: stop it when it has done its work. check says what the policy would deny it, and exits with 3 if there is something. " +
-			"explain says for each thing that it does which line decides.\n" +
-			"What a plugin attaches to is often said on its command line only: suggest then grants the hook everywhere, unless it is run with --trace.",
+			"explain says for each thing that it does which line decides, and its limits.\n" +
+			"What a plugin attaches to is often said on its command line only: suggest then grants the hook everywhere, unless it is run with --trace, " +
+			"and check is content if it is granted somewhere. BPF programs that a plugin makes when it runs are to be seen with --trace only.",
 		UsageText: "policy suggest execsnoop.wasm > policy.yaml\n" +
 			"policy suggest --trace --timeout 5s xdpcount.wasm -- eth1\n" +
 			"policy check --policy policy.yaml execsnoop.wasm\n" +
@@ -64,12 +64,16 @@ func (a *app) policyAction(c *cli.Context) error {
 	if what == "suggest" && c.Bool("trace") {
 		return a.policyTrace(c, args[0], rest)
 	}
-	wasm, contents, err := contentsOf(args[0])
+	wasm, f, err := a.readModule(args[0])
 	if err != nil {
-		return fmt.Errorf("policy %s %s: %w", what, args[0], err)
+		if advice := adviceFor(err); advice != "" {
+			return fmt.Errorf("policy %s %w; %s", what, err, advice)
+		}
+		return fmt.Errorf("policy %s %w", what, err)
 	}
+	contents := lookInto(f)
 	if what == "suggest" {
-		return a.writePolicy(args[0], contents.Needs())
+		return a.writePolicy(args[0], contents.Needs(), contents.Unseen)
 	}
 	box, err := boxPolicy(c.String("policy"))
 	if err != nil {
@@ -83,50 +87,101 @@ func (a *app) policyAction(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("policy %s %s: %w", what, args[0], err)
 	}
-	return a.judge(rights, contents.Actions, what == "explain")
+	return a.judge(rights, contents, what == "explain")
 }
 
-// judge says what the rights allow of the actions: all of them, or only what is denied.
-func (a *app) judge(rights *policy.Rights, actions []policy.Action, all bool) error {
-	var b bytes.Buffer
-	seen := map[string]bool{}
-	denied := false
-	for _, action := range actions {
-		d := rights.Explain(action)
-		denied = denied || !d.Allowed
-		if (all || !d.Allowed) && !seen[d.Text] {
-			seen[d.Text] = true
-			fmt.Fprintln(&b, node.Printable(d.Text))
+// judge says what the rights allow of what a plugin will ask for: all of it, or only what is denied.
+func (a *app) judge(rights *policy.Rights, contents policy.Contents, all bool) error {
+	j := judgement{all: all, seen: map[string]bool{}, hooks: map[string]bool{}, names: map[string][]string{}}
+	for _, l := range contents.Everywhere {
+		action := policy.Action{Kind: policy.Attach, Hook: l.Grant.Word(), Sub: l.Grant.Sub()}
+		j.add(action, rights.ExplainSomewhere(action))
+	}
+	// A program that may not be loaded may not be attached either, and one line adds both: the hook says it better.
+	for _, load := range []bool{false, true} {
+		for _, action := range contents.Actions {
+			if (action.Kind == policy.Load) == load {
+				j.add(action, rights.ExplainSomewhere(action))
+			}
 		}
+	}
+	for _, p := range rights.Preopens() {
+		if p.Asked {
+			action := policy.Action{Kind: policy.Dir, Name: p.Path, Write: p.Write}
+			j.add(action, rights.Explain(action))
+		}
+	}
+	j.sum()
+	if contents.Unseen {
+		j.line("it can load BPF programs that are not to be seen in it: only a run shows what these need (policy suggest --trace)")
+	} else if all && j.text.Len() == 0 {
+		j.line("it asks for nothing that needs a grant")
 	}
 	if all {
 		for _, limit := range rights.Limits().Text() {
-			fmt.Fprintf(&b, "limit %s: %s\n", limit[0], limit[1])
+			j.line("limit " + limit[0] + ": " + limit[1])
 		}
 	}
-	if err := a.write(b.Bytes()); err != nil {
+	if err := a.write(j.text.Bytes()); err != nil {
 		return err
 	}
-	if denied {
+	if j.denied {
 		return exitCode(node.ExitDenied)
 	}
 	return nil
 }
 
+// judgement is what judge writes.
+type judgement struct {
+	text   bytes.Buffer
+	all    bool
+	denied bool
+	hooks  map[string]bool // that are denied
+	seen   map[string]bool // lines that are written, and grants that were said to be missing
+	free   []string        // verbs of what needs no grant
+	names  map[string][]string
+}
+
+func (j *judgement) line(text string) { fmt.Fprintln(&j.text, node.Printable(text)) }
+
+func (j *judgement) add(action policy.Action, d policy.Decision) {
+	switch {
+	case j.seen[d.Text]:
+		return
+	case d.Allowed && d.Line == nil: // these are many
+		verb := action.Verb()
+		if j.names[verb] == nil {
+			j.free = append(j.free, verb)
+		}
+		j.names[verb] = append(j.names[verb], action.Subject())
+	case d.Allowed:
+		if j.all {
+			j.line(d.Text)
+		}
+	default:
+		j.denied = true
+		if action.Kind == policy.Load && (j.seen[d.Add] || j.hooks[action.Hook]) {
+			return
+		}
+		if action.Kind == policy.Attach {
+			j.hooks[action.Hook], j.seen[d.Add] = true, true
+		}
+		j.line(d.Text)
+	}
+	j.seen[d.Text] = true
+}
+
+// sum writes what needs no grant.
+func (j *judgement) sum() {
+	for _, verb := range j.free {
+		if j.all {
+			j.line(verb + " " + strings.Join(j.names[verb], ", ") + ": allowed, it needs no grant")
+		}
+	}
+}
+
 // pluginName is what policies call a plugin: its file's name.
 func pluginName(file string) string { return strings.TrimSuffix(filepath.Base(file), ".wasm") }
-
-// contentsOf reads a module and looks what it will ask for.
-func contentsOf(name string) (wasm []byte, c policy.Contents, err error) {
-	if wasm, err = os.ReadFile(name); err != nil {
-		return nil, c, withoutPath(err)
-	}
-	f, err := wasmfile.Parse(wasm)
-	if err != nil {
-		return nil, c, err
-	}
-	return wasm, lookInto(f), nil
-}
 
 // lookInto lists what a module will ask for.
 func lookInto(f *wasmfile.File) policy.Contents {
@@ -179,15 +234,31 @@ func (a *app) policyTrace(c *cli.Context, file string, args []string) error {
 	if code != node.ExitOK && code != node.ExitInterrupted && code != node.ExitTimeout {
 		a.complain(errors.New("the plugin ended with exit code " + fmt.Sprint(code) + ": what is suggested is for what it did until then"))
 	}
-	return a.writePolicy(file, policy.Suggest(actions))
+	return a.writePolicy(file, policy.Suggest(actions), false)
 }
 
-// writePolicy writes a policy of some grants.
-func (a *app) writePolicy(file string, grants []policy.Grant) error {
+// writePolicy writes a policy of some grants. unseen says that the plugin may need more.
+func (a *app) writePolicy(file string, grants []policy.Grant, unseen bool) error {
 	p := policy.Policy{}
+	var wide []string
 	for _, g := range grants {
 		p.Allow = append(p.Allow, policy.Line{Grant: g})
+		if n := g.Narrower(); n != "" {
+			wide = append(wide, n)
+		}
 	}
-	head := fmt.Sprintf("# What %s needs. Remove what it shall not do.\n", node.Printable(filepath.Base(file)))
-	return a.write(append([]byte(head), p.Format()...))
+	name := node.Printable(filepath.Base(file))
+	var b strings.Builder
+	switch {
+	case unseen:
+		fmt.Fprintf(&b, "# What %s needs by its contents. It can load BPF programs that are not to be seen in it: --trace shows what they need.\n", name)
+	case len(grants) == 0:
+		fmt.Fprintf(&b, "# %s needs no grant.\n", name)
+	default:
+		fmt.Fprintf(&b, "# What %s needs. Remove what it shall not do.\n", name)
+	}
+	if len(wide) > 0 {
+		fmt.Fprintf(&b, "# Where, it says only when it runs; less can be granted, such as %s.\n", strings.Join(wide, ", "))
+	}
+	return a.write(append([]byte(b.String()), p.Format()...))
 }
