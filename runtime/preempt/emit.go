@@ -59,8 +59,13 @@ func (r *rewriter) body(a asm, i int) asm {
 		e.asm = append(e.asm, byte(wasmfile.OpBlock))
 		e.asm = append(e.asm, r.blockTypes[r.f.Funcs[i]]...)
 	}
-	for _, ed := range r.edits[fn.first:fn.last] {
-		e.edit(ed)
+	edits := r.edits[fn.first:fn.last]
+	for i, ed := range edits {
+		if ed.kind == editSmallLoop {
+			e.smallLoop(edits[i:])
+		} else {
+			e.edit(ed)
+		}
 	}
 	e.asm = append(e.asm, src[e.at:]...)
 	if fn.epilogue() {
@@ -112,8 +117,12 @@ func (e *emitter) entry() {
 	units := 1 + int32(e.fn.instrs/unitWeight)
 	e.idx(wasmfile.OpGlobalGet, e.budget)
 	e.less(units)
-	if e.fn.copies() {
+	switch {
+	case e.fn.copies():
 		e.idx(wasmfile.OpLocalSet, e.n) // the first loop looks at it
+		return
+	case !e.fn.checks(): // its callers do
+		e.idx(wasmfile.OpGlobalSet, e.budget)
 		return
 	}
 	e.idx(wasmfile.OpLocalTee, e.t)
@@ -199,7 +208,8 @@ func (e *emitter) edit(ed edit) {
 		e.upTo(ed.end)
 		e.open = append(e.open, 1)
 		e.spend(ed.units())
-		e.enough()
+		e.limit()
+		e.op(opI32GeS)
 		e.unless(e.slow)
 	case editOpen:
 		e.open = append(e.open, 1)
@@ -217,100 +227,6 @@ func (e *emitter) edit(ed edit) {
 		e.upTo(ed.start)
 		e.length(int32(ed.arg))
 	}
-}
-
-// loop writes the head of a loop. The call that renews the budget stands outside of
-// it, because an engine that stores what is alive over a call where it is made
-// would store the variables of the loop in every round:
-//
-//	block loop block loop  check, br_if 1  ...  end br 2 end  renew  br 0 end end
-func (e *emitter) loop(ed edit) {
-	e.upTo(ed.start)
-	typ := e.src[ed.start+1 : ed.end]
-	e.asm = append(append(e.asm, byte(wasmfile.OpBlock)), typ...)
-	e.asm = append(append(e.asm, byte(wasmfile.OpLoop)), typ...)
-	e.asm = append(e.asm, byte(wasmfile.OpBlock), blockEmpty)
-	e.upTo(ed.end)
-	e.open = append(e.open, loopLabels)
-	e.enough()
-	e.op(wasmfile.OpI32Eqz)
-	e.idx(wasmfile.OpBrIf, 1)
-	e.spend(ed.units())
-}
-
-// loopLabels is how many labels stand in place of that of a loop.
-const loopLabels = 4
-
-// end closes what was opened last.
-func (e *emitter) end(ed edit) {
-	last := len(e.open) - 1
-	labels := e.open[last]
-	e.open = e.open[:last]
-	if labels != loopLabels {
-		return
-	}
-	e.upTo(ed.end)
-	e.idx(wasmfile.OpBr, 2)
-	e.op(wasmfile.OpEnd)
-	e.slow()
-	e.idx(wasmfile.OpBr, 0)
-	e.op(wasmfile.OpEnd)
-	e.op(wasmfile.OpEnd)
-}
-
-// label gives the new number of a label.
-func (e *emitter) label(l uint32) uint32 {
-	n := uint32(len(e.open))
-	for i := n - min(l, n); i < n; i++ {
-		l += e.open[i] - 1
-	}
-	return l
-}
-
-// table writes a br_table.
-func (e *emitter) table(ed edit) {
-	d := wasmfile.NewReader(e.src, 0, "")
-	d.Bytes(ed.start + 1)
-	e.upTo(ed.start + 1)
-	n := d.U32()
-	e.asm = appendU32(e.asm, n)
-	for range uint64(n) + 1 {
-		e.asm = appendU32(e.asm, e.label(d.U32()))
-	}
-	e.at = ed.end
-}
-
-// units is what a round of a loop counts.
-func (ed edit) units() int32 { return 1 + int32(ed.arg/unitWeight) }
-
-// spend takes units for a round from the local.
-func (e *emitter) spend(units int32) {
-	e.idx(wasmfile.OpLocalGet, e.n)
-	e.less(units)
-	e.idx(wasmfile.OpLocalSet, e.n)
-}
-
-// enough pushes whether the local is good for another round.
-func (e *emitter) enough() {
-	e.idx(wasmfile.OpLocalGet, e.n)
-	if e.fn.copies() {
-		e.i32(0)
-	} else {
-		e.i32(-batch)
-	}
-	e.op(opI32GeS)
-}
-
-// slow makes the local good for another round.
-func (e *emitter) slow() {
-	if e.fn.copies() {
-		e.renew()
-		return
-	}
-	e.idx(wasmfile.OpLocalGet, e.n)
-	e.idx(wasmfile.OpCall, e.refill)
-	e.i32(0)
-	e.idx(wasmfile.OpLocalSet, e.n)
 }
 
 // length counts the length of a bulk instruction, which is on the stack.

@@ -29,6 +29,10 @@ type host struct {
 	yields int
 	// interval is the budget that the guest gets at each yield.
 	interval uint64
+	used     int64 // units, up to the last yield
+	granted  int64
+	// counting says that the modules are generated ones, whose work is known.
+	counting bool
 	// stopAfter ends the guest at that yield; zero means never.
 	stopAfter int
 }
@@ -62,7 +66,15 @@ func (h *host) yield(_ context.Context, _ api.Module, stack []uint64) {
 	if h.yields++; h.yields == h.stopAfter {
 		panic(errStopped)
 	}
+	h.settle(stack[0])
+	h.granted = int64(h.interval)
 	stack[0] = h.interval
+}
+
+// settle counts what was used since the last yield.
+func (h *host) settle(left uint64) {
+	h.used += h.granted - int64(int32(left))
+	h.granted = 0
 }
 
 func overflow(context.Context, api.Module, []uint64) { panic(errOverflow) }

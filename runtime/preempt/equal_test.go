@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 
 	"github.com/bowline-edge/bowline/internal/wasmfile"
 	"github.com/bowline-edge/bowline/runtime/preempt"
@@ -51,14 +52,34 @@ func trace(h *host, wasm []byte) (log string, memory []byte, err error) {
 	}
 	if g := m.ExportedGlobal("g"); g != nil {
 		fmt.Fprintln(&b, "global", g.Get())
+		err = checkUsed(ctx, h, m, genSteps-int64(g.Get()), b.String())
 	}
 	for name := range c.ExportedMemories() {
 		mem := m.ExportedMemory(name)
 		memory, _ = mem.Read(0, mem.Size())
 		memory = bytes.Clone(memory)
 	}
-	return b.String(), memory, nil
+	return b.String(), memory, err
 }
+
+// checkUsed tells whether a generated module was charged for its steps.
+func checkUsed(ctx context.Context, h *host, m api.Module, steps int64, log string) error {
+	left := m.ExportedFunction(preempt.ExportLeft)
+	if left == nil || !h.counting || strings.Contains(log, "wasm error") {
+		return nil // what a function has counted is lost when it traps
+	}
+	got, err := left.Call(ctx)
+	if err != nil {
+		return err
+	}
+	h.settle(got[0])
+	if h.used < steps/2-20 {
+		return fmt.Errorf("%w: %d units for %d steps", errUncounted, h.used, steps)
+	}
+	return nil
+}
+
+var errUncounted = errors.New("work was not counted")
 
 // compile compiles a module. wazero panics at some that are not valid, which counts
 // as an error here.
@@ -122,8 +143,11 @@ func checkAlike(t *testing.T, h *host, wasm []byte, interval uint64) {
 	if err != nil || len(c.ImportedFunctions()) > 0 || len(c.ImportedMemories()) > 0 {
 		return
 	}
-	h.yields, h.stopAfter, h.interval = 0, 2000, interval
+	h.yields, h.stopAfter, h.interval, h.used, h.granted = 0, 2000, interval, 0, 0
 	got, gotMem, err := trace(h, out)
+	if errors.Is(err, errUncounted) {
+		t.Fatal(err)
+	}
 	if err != nil { // it does not end in time, or cannot be instantiated
 		return
 	}
@@ -152,6 +176,7 @@ var deep = preempt.Options{MaxDepth: 100_000}
 
 func TestGeneratedModulesBehaveAlike(t *testing.T) {
 	h := newFuzzHost(t)
+	h.counting = true
 	r := rand.New(rand.NewPCG(1, 2))
 	ended, trapped := 0, 0
 	for range 150 {
@@ -164,7 +189,7 @@ func TestGeneratedModulesBehaveAlike(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, interval := range intervals {
-			h.yields, h.stopAfter, h.interval = 0, 0, interval
+			h.yields, h.stopAfter, h.interval, h.used, h.granted = 0, 0, interval, 0, 0
 			out := rewrite(t, wasm, deep)
 			got, gotMem, err := trace(h, out)
 			if err != nil {
@@ -196,6 +221,7 @@ func FuzzGenerated(f *testing.F) {
 	f.Add([]byte("0123456789abcdefghijklmnopqrstuvwxyz"))
 	f.Add(bytes.Repeat([]byte{4, 9, 0, 11, 10, 8, 3}, 30))
 	h := newFuzzHost(f)
+	h.counting = true
 	f.Fuzz(func(t *testing.T, choices []byte) {
 		if len(choices) > 4000 {
 			return

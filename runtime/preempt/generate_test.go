@@ -10,9 +10,10 @@ type generator struct {
 }
 
 const (
-	genFuncs  = 5
-	genLocals = 5 // two parameters
-	genSteps  = 3000
+	genFuncs    = 5
+	genLocals   = 5 // two parameters
+	genCounters = 3 // locals behind them
+	genSteps    = 3000
 )
 
 func (g *generator) choose(n int) int {
@@ -83,11 +84,13 @@ func (g *generator) expr(depth int) {
 
 // statement leaves the stack as it is.
 func (g *generator) statement(depth int) {
-	n := 12
+	n := 14
 	if depth <= 0 {
 		n = 4
 	}
 	switch g.choose(n) {
+	case 12, 13:
+		g.counted(depth)
 	case 0, 1:
 		g.expr(depth)
 		g.emit(0x21, byte(g.choose(genLocals)))
@@ -153,6 +156,68 @@ func (g *generator) statement(depth int) {
 	}
 }
 
+// counted makes a loop that counts, mostly to an end that it meets. Sometimes there
+// is something about it that a reader may overlook.
+func (g *generator) counted(depth int) {
+	c := byte(genLocals + g.choose(genCounters))
+	start, step, rounds := g.choose(40), 1+g.choose(4), 1+g.choose(9)
+	end := start + step*rounds
+	if g.choose(4) == 0 {
+		start, end = end, start
+		step = 0x80 - step // which reads as -step
+	}
+	if g.choose(8) == 0 {
+		end++ // perhaps it is never met
+	}
+	loopBlock := g.choose(3) == 0
+	set, get, count := []byte{0x41, byte(start), 0x21, c}, []byte{0x20, c}, []byte{0x20, c, 0x41, byte(step & 0x7f), 0x6a}
+	if start > 63 {
+		set = []byte{0x41, byte(start) | 0x80, 0, 0x21, c}
+	}
+	test := []byte{0x41, byte(end), 0x47}
+	if end > 63 {
+		test = []byte{0x41, byte(end) | 0x80, 0, 0x47}
+	}
+	g.emit(set...)
+	if g.choose(8) == 0 {
+		g.expr(1)
+		g.emit(0x21, c)
+	}
+	if loopBlock {
+		g.emit(0x02, 0x40)
+		g.labels = append(g.labels, true)
+	}
+	g.emit(0x03, 0x40)
+	g.labels = append(g.labels, true)
+	g.step()
+	if loopBlock {
+		// leave, count, go back
+		g.emit(get...)
+		test[len(test)-1] = 0x46
+		g.emit(test...)
+		g.emit(0x0d, byte(1+g.choose(len(g.labels)-1)))
+		if !g.labels[len(g.labels)-1-int(g.code[len(g.code)-1])] {
+			g.code[len(g.code)-1] = 1
+		}
+	}
+	if g.choose(3) == 0 {
+		g.statements(depth - 2)
+	}
+	if g.choose(8) == 0 {
+		g.emit(0x20, 0, 0x04, 0x40, 0x41, byte(g.choose(64)), 0x21, c, 0x0b)
+	}
+	g.emit(count...)
+	if loopBlock {
+		g.emit(0x21, c, 0x0c, 0)
+		g.close()
+	} else {
+		g.emit(0x22, c)
+		g.emit(test...)
+		g.emit(0x0d, 0)
+	}
+	g.close()
+}
+
 func (g *generator) close() {
 	g.emit(0x0b)
 	g.labels = g.labels[:len(g.labels)-1]
@@ -201,7 +266,7 @@ func generate(choices []byte) []byte {
 	sec(9, elem...)
 	code := []byte{genFuncs}
 	for range genFuncs {
-		g.code = []byte{1, genLocals - 2, 0x7f}
+		g.code = []byte{1, genLocals + genCounters - 2, 0x7f}
 		g.step()
 		g.statements(4)
 		g.expr(3)

@@ -10,12 +10,13 @@
 //
 // # Units
 //
-// A unit is a round of a loop or a call, and one more for every 16 instructions
-// of it; a call of the host is 500 more, as it may take as long as a write to a
+// A unit is a call or a round of a loop, and one more for every 16 instructions of
+// it; a call of the host is 500 more, as it may take as long as a write to a
 // terminal, growing the memory 256, and bulk instructions one for every KiB or 64
-// elements. Short functions without loops and calls are free. So a unit is a few
-// nanoseconds, and what a guest has used is a property of the guest and its input:
-// the same on every engine and machine.
+// elements. The rounds of short loops are counted by fours, those of a loop whose
+// number can be read off the code all at once, and short functions without loops
+// and calls not at all. So a unit is a few nanoseconds, and what a guest has used is
+// a property of the guest and its input: the same on every engine and machine.
 package preempt
 
 import (
@@ -28,7 +29,7 @@ import (
 
 // Version names the form of the output. It changes whenever Rewrite gives other
 // bytes for the same input, so that caches can be keyed by it.
-const Version = "2"
+const Version = "3"
 
 // What a rewritten module imports and exports, if it needs any change.
 const (

@@ -12,6 +12,7 @@ const (
 	editTailIndirect                 // a return_call_indirect: leave a level
 	editReturn                       // a return: branch to the end of the body
 	editLoop                         // a loop: count its rounds
+	editSmallLoop                    // a loop that is short and simple: count its rounds by fours
 	editLoopParams                   // a loop with parameters
 	editOpen                         // a block or an if inside a loop
 	editEnd                          // the end of one, or of a loop
@@ -54,10 +55,18 @@ const (
 	// leafWeight is up to which length a function without loops and calls is not
 	// counted on its own: its callers count calls.
 	leafWeight = 64
+	// uncheckedWeight is up to which length a function without loops and calls
+	// leaves it to its callers to look whether the budget is spent.
+	uncheckedWeight = 4096
 )
 
 // entry tells whether calls of the function are counted.
 func (fn *function) entry() bool { return fn.calls || fn.loops || fn.instrs > leafWeight }
+
+// checks tells whether calls of the function look at the budget.
+func (fn *function) checks() bool {
+	return fn.entry() && !fn.copies() && (fn.calls || fn.instrs > uncheckedWeight)
+}
 
 // copies tells whether the function counts in a copy of the budget: nothing that it
 // calls does.
@@ -68,7 +77,7 @@ func (fn *function) epilogue() bool { return fn.loops || fn.counted }
 
 // ours is how many locals are added.
 func (fn *function) ours() (n uint32) {
-	if fn.entry() || fn.bulk {
+	if fn.checks() || fn.bulk || fn.loops {
 		n++ // scratch
 	}
 	if fn.loops {
@@ -122,6 +131,18 @@ type scanner struct {
 	// loops has, for each open block, the edit of the innermost loop outside it,
 	// or -1.
 	loops []int
+	// open are the open loops.
+	open   []openLoop
+	recent recent
+	known  constants
+	finder tripFinder
+}
+
+// openLoop is a loop at whose end it is decided whether its rounds are counted.
+type openLoop struct {
+	body  wasmfile.Body // at the first instruction
+	known constants     // before it
+	start int
 }
 
 func (s *scanner) function(i int) error {
@@ -129,7 +150,9 @@ func (s *scanner) function(i int) error {
 	fn := &s.funcs[i]
 	fn.first, fn.indirect = uint32(len(s.edits)), uint32(len(s.indirect))
 	fn.start, fn.locals = uint32(w.Start()), uint32(w.Locals())
-	s.loops = s.loops[:0]
+	src := s.f.Code[i].Bytes
+	s.loops, s.open, s.recent = s.loops[:0], s.open[:0], recent{}
+	s.known.forget()
 	loop := -1
 	own := uint32(0) // the instructions of the innermost loop so far
 	settle := func() {
@@ -158,7 +181,8 @@ func (s *scanner) function(i int) error {
 				kind = editLoopParams
 			}
 			s.add(&in, kind, 0)
-			fn.loops = true
+			s.open = append(s.open, openLoop{w, s.known, in.End})
+			s.known.forget()
 		case wasmfile.OpBr, wasmfile.OpBrIf:
 			if loop >= 0 {
 				s.add(&in, editBr, in.Index)
@@ -171,20 +195,62 @@ func (s *scanner) function(i int) error {
 			if loop >= 0 {
 				s.add(&in, editEnd, 0)
 			}
+			s.known.forget()
 			if top := len(s.loops) - 1; top >= 0 {
 				if s.loops[top] != loop {
 					settle()
+					own = s.endLoop(fn, loop, in.End, src)
 					loop = s.loops[top]
 				}
 				s.loops = s.loops[:top]
 			}
+		case wasmfile.OpElse:
+			s.known.forget()
+		case wasmfile.OpLocalSet, wasmfile.OpLocalTee:
+			s.known.set(in.Index, s.recent.value[0], s.recent.op[0] == wasmfile.OpI32Const)
 		default:
 			own += s.other(fn, &in)
 		}
+		s.recent.add(&in, src)
 	}
 	settle()
 	fn.last = uint32(len(s.edits))
 	return w.Err()
+}
+
+// endLoop decides whether the rounds of a loop are counted. If they are not, it
+// answers how many instructions they have together, which count where the loop
+// stands.
+func (s *scanner) endLoop(fn *function, loop, end int, src []byte) uint32 {
+	o := s.open[len(s.open)-1]
+	s.open = s.open[:len(s.open)-1]
+	e := &s.edits[loop]
+	if e.kind == editLoop && end-o.start <= maxTripsSize {
+		if n, ok := s.finder.trips(o.body, src, &o.known); ok && uint64(n)*uint64(e.arg) <= maxTripsWeight {
+			e.kind = editOpen
+			return n * e.arg
+		}
+	}
+	fn.loops = true
+	if e.kind == editLoop && end-o.start <= maxUnrollSize && simple(s.edits[loop+1:]) {
+		e.kind = editSmallLoop
+	}
+	return 0
+}
+
+// maxUnrollSize is the size in bytes of loops that are unrolled.
+const maxUnrollSize = 200
+
+// simple tells whether there are only blocks and branches.
+func simple(edits []edit) bool {
+	for _, e := range edits {
+		switch e.kind {
+		case editOpen, editEnd, editBr:
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 func (s *scanner) add(in *wasmfile.Instr, kind editKind, arg uint32) {

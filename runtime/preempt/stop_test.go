@@ -11,7 +11,7 @@ import (
 
 // module assembles a module whose exported function "f" of type () -> () has
 // that body; further bodies are functions 1, 2, ... of the same type. There are a
-// table with all of them and a memory.
+// table with all of them and a memory. Every function has two locals of type i32.
 func module(bodies ...[]byte) []byte {
 	sec := func(id byte, content ...byte) []byte { return append([]byte{id, byte(len(content))}, content...) }
 	n := byte(len(bodies))
@@ -28,10 +28,18 @@ func module(bodies ...[]byte) []byte {
 	m = append(m, sec(9, elem...)...)
 	code := []byte{n}
 	for _, b := range bodies {
-		code = append(append(code, byte(len(b)+2), 0), b...)
+		code = append(append(code, byte(len(b)+4), 1, 2, 0x7f), b...)
 		code = append(code, 0x0b)
 	}
 	return append(m, sec(10, code...)...)
+}
+
+// counting is a loop that counts local 0 from start by step to end, which ends by
+// itself unless first, or more behind the branch back, sees to it that it does not.
+func counting(start, step, end byte, first []byte, more ...byte) []byte {
+	b := append([]byte{0x41, start, 0x21, 0, 0x03, 0x40}, first...)
+	b = append(b, 0x20, 0, 0x41, step, 0x6a, 0x22, 0, 0x41, end, 0x47, 0x0d, 0)
+	return append(append(b, more...), 0x0b)
 }
 
 // endless are functions that never return by themselves.
@@ -46,6 +54,16 @@ var endless = []struct {
 	{"two loops", [][]byte{{0x03, 0x40, 0x03, 0x40, 0x41, 0, 0x0d, 0, 0x0c, 1, 0x0b, 0x0b}}},
 	{"loop with a call", [][]byte{{0x03, 0x40, 0x10, 1, 0x0c, 0, 0x0b}, {}}},
 	{"loop that fills memory", [][]byte{{0x03, 0x40, 0x41, 0, 0x41, 0, 0x41, 0x80, 0x80, 0x3c, 0xfc, 11, 0, 0x0c, 0, 0x0b}}},
+	{"loop that counts past its end", [][]byte{counting(0, 2, 5, nil)}},
+	{"loop that counts and goes back twice", [][]byte{counting(0, 1, 5, nil, 0x0c, 0)}},
+	{"loop that sets what it counts with", [][]byte{counting(0, 1, 5, []byte{0x41, 0, 0x21, 0})}},
+	{"loop in which a loop sets it", [][]byte{counting(0, 1, 5, []byte{0x03, 0x40, 0x41, 0, 0x22, 0, 0x0d, 0, 0x0b})}},
+	{"loop that goes back before it counts", [][]byte{counting(0, 1, 5, []byte{0x41, 1, 0x0d, 0})}},
+	{"loop that goes back over br_table", [][]byte{counting(0, 1, 5, []byte{0x41, 0, 0x0e, 0, 0})}},
+	{"loop that goes back from a block", [][]byte{counting(0, 1, 5, []byte{0x02, 0x40, 0x0c, 1, 0x0b})}},
+	{"loop that counts in a block", [][]byte{{0x41, 0, 0x21, 0, 0x03, 0x40,
+		0x02, 0x40, 0x41, 1, 0x0d, 0, 0x20, 0, 0x41, 1, 0x6a, 0x21, 0, 0x0b, 0x20, 0, 0x41, 5, 0x47, 0x0d, 0, 0x0b}}},
+	{"loop around one that counts", [][]byte{append(append([]byte{0x03, 0x40}, counting(0, 1, 5, nil)...), 0x0c, 0, 0x0b)}},
 	{"tail call of itself", [][]byte{{0x12, 0}}},
 	{"tail call through the table", [][]byte{{0x41, 0, 0x13, 0, 0}}},
 	{"tail calls of each other", [][]byte{{0x12, 1}, {0x12, 0}}},
@@ -131,6 +149,36 @@ func TestBulkInstructionsCountWhatTheyMove(t *testing.T) {
 	}
 }
 
+// A loop that counts from a constant to another is charged before it starts.
+func TestFixedRoundsAreCountedAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		name             string
+		start, step, end byte
+		first            []byte
+		want             int64
+	}{
+		{"up", 0, 1, 60, nil, 31},
+		{"down to zero", 60, 0x7f, 0, nil, 31},
+		{"by four", 0, 4, 60, nil, 8},
+		{"with two in it", 0, 1, 60, []byte{0x41, 0, 0x21, 1, 0x03, 0x40, 0x20, 1, 0x41, 1, 0x6a, 0x22, 1, 0x41, 9, 0x47, 0x0d, 0, 0x0b}, 312},
+		{"with a call", 0, 1, 60, []byte{0x10, 1}, 95},
+	} {
+		h := newHost(t, 10)
+		m := h.instance(t, rewrite(t, module(counting(c.start, c.step, c.end, c.first), []byte{}), preempt.Options{}), "")
+		if _, err := m.ExportedFunction("f").Call(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		left, err := m.ExportedFunction(preempt.ExportLeft).Call(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.settle(left[0])
+		if h.used != c.want {
+			t.Errorf("%s: %d units, want %d", c.name, h.used, c.want)
+		}
+	}
+}
+
 func TestGoProgramBehavesAlike(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program")
@@ -207,7 +255,7 @@ func TestErrorsSayWhatTheFileIs(t *testing.T) {
 func TestInvalidIndicesStayInvalid(t *testing.T) {
 	for name, body := range map[string][]byte{
 		"budget":   {0x41, 1, 0x24, 0, 0x10, 0},
-		"local":    {0x41, 1, 0x21, 0, 0x10, 0},
+		"local":    {0x41, 1, 0x21, 2, 0x10, 0},
 		"function": {0x10, 1},
 		"label":    {0x02, 0x40, 0x0c, 2, 0x0b, 0x10, 0},
 		"type":     {0x41, 0, 0x11, 1, 0},

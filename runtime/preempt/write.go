@@ -9,6 +9,8 @@ const (
 	formFunc = 0x60
 	typeI32  = byte(engine.I32)
 	opI32GeS = wasmfile.Op(0x4e)
+	opI32Eq  = wasmfile.Op(0x46)
+	opI32Ne  = wasmfile.Op(0x47)
 	opI32Or  = wasmfile.Op(0x72)
 )
 
