@@ -21,7 +21,7 @@
 
   (func $work
     (local $i i32)
-    (local.set $i (i32.const 1000000))
+    (local.set $i (i32.const 2500000))
     (loop $again (br_if $again (local.tee $i (i32.sub (local.get $i) (i32.const 1))))))
 
   (func $forever (loop $again (br $again)))
