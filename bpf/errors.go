@@ -144,14 +144,20 @@ type MapError struct {
 	Map string
 	// Errno is the kernel's answer.
 	Errno unix.Errno
+	// Hint is what it means for this map, and what to do. It may be empty.
+	Hint string
 }
 
-// Error names the operation, the map and the kernel's answer.
+// Error names the operation, the map and the kernel's answer, and what it means.
 func (e *MapError) Error() string {
+	answer := e.Errno.Error()
 	if e.Errno == unix.ENOENT {
-		return fmt.Sprintf("%s in map %s: no such key", e.Op, e.Map)
+		answer = "no such key"
 	}
-	return fmt.Sprintf("%s in map %s: %v", e.Op, e.Map, e.Errno)
+	if e.Hint != "" {
+		answer += "; " + e.Hint
+	}
+	return fmt.Sprintf("%s in map %s: %s", e.Op, e.Map, answer)
 }
 
 // Is reports whether target is cilium's error for the same condition.

@@ -163,9 +163,11 @@ func (m *Map) do(op mapOp, cmd uintptr, key, value *byte, flags uint64) error {
 	case 0:
 		return nil
 	case unix.ENOENT:
-		return &m.miss[op]
+		if flags&updateExist == 0 {
+			return &m.miss[op]
+		}
 	}
-	return &MapError{Op: op.String(), Map: m.name, Errno: errno}
+	return &MapError{Op: op.String(), Map: m.name, Errno: errno, Hint: m.hint(op, flags, errno)}
 }
 
 // leave ends a use of the descriptor and closes it if the Object was closed meanwhile.

@@ -245,7 +245,7 @@ func (m *Map) answer(op mapOp, errno unix.Errno) error {
 	case unix.ENOENT:
 		return &m.miss[op]
 	}
-	err := &MapError{Op: op.String(), Map: m.name, Errno: errno}
+	err := &MapError{Op: op.String(), Map: m.name, Errno: errno, Hint: m.hint(op, 0, errno)}
 	if errno == unix.ENOSPC {
 		return fmt.Errorf("%w: more entries share a bucket than there is room for; give room for twice as many", err)
 	}

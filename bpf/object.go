@@ -158,7 +158,7 @@ func newMap(o *Object, name string, km *ebpf.Map) (*Map, error) {
 	}
 	m.brief = brief(m.typ, m.keySize+m.valueSize)
 	for op := range m.miss {
-		m.miss[op] = MapError{Op: mapOp(op).String(), Map: name, Errno: enoent}
+		m.miss[op] = MapError{Op: mapOp(op).String(), Map: name, Errno: enoent, Hint: m.hint(mapOp(op), 0, enoent)}
 	}
 	return m, nil
 }

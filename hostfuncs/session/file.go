@@ -86,7 +86,11 @@ func (s *Session) OpenCgroup(path string) (int32, error) {
 	return s.openFile(Cgroup, func() (*os.File, error) {
 		f, err := kernel.OpenCgroup(s.name(path))
 		if err != nil {
-			return nil, fmt.Errorf("open cgroup %s: %w", path, err)
+			err = fmt.Errorf("open cgroup %s: %w", path, err)
+			if errors.Is(err, os.ErrNotExist) {
+				err = s.hintAtName(err, s.name(path))
+			}
+			return nil, err
 		}
 		return f, nil
 	})

@@ -29,6 +29,11 @@ func (s *Session) Attach(p *bpf.Program, t bpf.Target) (int32, error) {
 
 // AttachOwned attaches a program of an object, which owns the link.
 func (s *Session) AttachOwned(p *bpf.Program, t bpf.Target) (*bpf.Link, error) {
+	l, err := s.attach(p, t)
+	return l, s.noSuchPlace(err, t)
+}
+
+func (s *Session) attach(p *bpf.Program, t bpf.Target) (*bpf.Link, error) {
 	t, err := s.mayAttach(p, t)
 	if err != nil {
 		return nil, err
