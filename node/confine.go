@@ -14,7 +14,8 @@ import (
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
 
-// giveUp takes from this process what it does not need for the plugin. The result gives up what only compiling needs.
+// giveUp takes from this process what it does not need for the plugin. What compiling goes on with is given up by the result, which is to be
+// called before the plugin runs.
 //
 // What cannot be given up ends the run: whoever wants to run a plugin with more power than it needs says so. A kernel without Landlock
 // is no such case, because that is how most boxes are today; it is told with Verbose.
@@ -56,15 +57,17 @@ func giveUp(opts RunOptions, rights *policy.Rights, wasm []byte, dirs []engine.D
 	if err != nil {
 		return nil, unconfined(err)
 	}
-	if err := confine.Drop(compile, r.caps); err != nil {
+	if err := errors.Join(confine.DropBounding(r.caps), confine.Drop(compile)); err != nil {
 		return nil, unconfined(err)
 	}
 	t.detail("the host keeps these capabilities: %s", had&r.caps)
 	t.gaveUp = had&^r.caps != 0
-	if compile == r.caps {
-		return func() error { return nil }, nil
-	}
-	return func() error { return unconfined(confine.Drop(r.caps, r.caps)) }, nil
+	return func() error {
+		if compile == r.caps {
+			return nil
+		}
+		return unconfined(confine.Drop(r.caps))
+	}, nil
 }
 
 // explainPrivilege says, when a privilege was missing, that it may have been given up.

@@ -169,7 +169,7 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, guard *
 	}
 	started := time.Now()
 	mod, err := rt.Load(ctx, name, wasm)
-	if err != nil {
+	if err = errors.Join(err, compiled()); err != nil {
 		return 0, err
 	}
 	defer func() {
@@ -179,9 +179,6 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, guard *
 	}()
 	if err := eng.CacheError(); err != nil {
 		t.cache(opts.CacheDir, err)
-	}
-	if err := compiled(); err != nil {
-		return 0, err
 	}
 	t.detail("%s %s loaded %d bytes in %s", eng.Name(), eng.Version(), len(wasm), time.Since(started).Round(time.Microsecond))
 	var used runtime.Usage

@@ -12,25 +12,18 @@ import (
 )
 
 // Drop gives up every capability that is not in keep, on all threads of the process, and the way to get others by starting programs
-// (no_new_privs). Of keep it keeps what the process holds. The inheritable and ambient sets are emptied. The bounding set is cut down
-// too if the process may do that (CAP_SETPCAP); what is left of it means nothing with no_new_privs. Nothing gives any of it back.
-//
-// What is in keep but not in later leaves the bounding set at once and is given up by a second call.
+// (no_new_privs). Of keep it keeps what the process holds. The inheritable and ambient sets are emptied. Nothing gives any of it back.
 //
 // Threads of which one may do what another may not end the process: call it when no thread has changed its own capabilities.
-func Drop(keep, later kernel.CapSet) error {
-	// Every call is made on every thread, and reaches threads that sleep in the kernel by a signal.
-	if _, _, errno := psx.Syscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
-		return fmt.Errorf("set no_new_privs: %w", errno)
+func Drop(keep kernel.CapSet) error {
+	if set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0); err != nil || set == 0 {
+		if _, _, errno := psx.Syscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
+			return fmt.Errorf("set no_new_privs: %w", errno)
+		}
 	}
 	hdr, held, err := capabilities()
 	if err != nil {
 		return err
-	}
-	if held.effective()&(1<<unix.CAP_SETPCAP) != 0 {
-		if err := dropBounding(later); err != nil {
-			return err
-		}
 	}
 	keep &= held.permitted()
 	var less capData
@@ -43,6 +36,38 @@ func Drop(keep, later kernel.CapSet) error {
 	runtime.KeepAlive(&less)
 	if errno != 0 {
 		return fmt.Errorf("drop capabilities: %w", errno)
+	}
+	return nil
+}
+
+// DropBounding takes out of the bounding set, on all threads, what is not in keep, if the process may do that (CAP_SETPCAP). Where
+// no_new_privs is set the bounding set means little, and this takes a call for each capability, of a tenth of a millisecond.
+func DropBounding(keep kernel.CapSet) error {
+	_, held, err := capabilities()
+	if err != nil || held.effective()&(1<<unix.CAP_SETPCAP) == 0 {
+		return err
+	}
+	return eachBounding(keep, func(c uintptr) error {
+		if _, _, errno := psx.Syscall3(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); errno != 0 {
+			return fmt.Errorf("take %s out of the bounding set: %w", kernel.Cap(c), errno)
+		}
+		return nil
+	})
+}
+
+// eachBounding calls drop for what is in the bounding set of this thread and not in keep.
+func eachBounding(keep kernel.CapSet, drop func(c uintptr) error) error {
+	for c := range uintptr(64) {
+		in, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
+		if err != nil {
+			return nil // the first number that the kernel does not know
+		}
+		if in == 0 || keep&(1<<c) != 0 {
+			continue
+		}
+		if err := drop(c); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -64,23 +89,6 @@ func capabilities() (*unix.CapUserHeader, *capData, error) {
 		return nil, nil, fmt.Errorf("read capabilities: %w", err)
 	}
 	return hdr, data, nil
-}
-
-// dropBounding takes out of the bounding set what is in it and not in keep.
-func dropBounding(keep kernel.CapSet) error {
-	for c := range uintptr(64) {
-		in, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
-		if err != nil {
-			return nil // the first number that the kernel does not know
-		}
-		if in == 0 || keep&(1<<c) != 0 {
-			continue
-		}
-		if _, _, errno := psx.Syscall3(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); errno != 0 {
-			return fmt.Errorf("take %s out of the bounding set: %w", kernel.Cap(c), errno)
-		}
-	}
-	return nil
 }
 
 // LiftMemlock raises the limit of locked memory as far as it goes, so that buffers of perf events, and before Linux 5.11 maps and

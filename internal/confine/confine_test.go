@@ -105,13 +105,16 @@ func TestDropReachesEverySetOfEveryThread(t *testing.T) {
 		t.Fatal(err)
 	}
 	keep := have & kernel.Caps(kernel.CapNetAdmin, kernel.CapBPF)
-	if err := Drop(keep|kernel.Caps(kernel.CapDACOverride), keep); err != nil {
+	if err := DropBounding(keep); err != nil {
+		t.Fatal(err)
+	}
+	if err := Drop(keep | kernel.Caps(kernel.CapDACOverride)); err != nil {
 		t.Fatal(err)
 	}
 	more := set(keep | kernel.Caps(kernel.CapDACOverride))
 	statuses(t, map[string]string{"CapEff": more, "CapPrm": more, "CapBnd": set(keep), "CapInh": set(0), "CapAmb": set(0), "NoNewPrivs": "1"})
 	for _, next := range []kernel.CapSet{keep, 0} {
-		if err := Drop(next, next); err != nil {
+		if err := Drop(next); err != nil {
 			t.Fatal(err)
 		}
 		statuses(t, map[string]string{"CapEff": set(next), "CapPrm": set(next)})
@@ -135,7 +138,7 @@ func TestDropByAnotherUser(t *testing.T) {
 	threads(t)
 	statuses(t, map[string]string{"CapAmb": set(kernel.Caps(kernel.CapBPF, kernel.CapPerfmon, kernel.CapNetAdmin))})
 	keep := kernel.Caps(kernel.CapBPF, kernel.CapPerfmon)
-	if err := Drop(keep|kernel.Caps(kernel.CapSysAdmin), keep); err != nil { // which it does not have
+	if err := errors.Join(DropBounding(keep), Drop(keep|kernel.Caps(kernel.CapSysAdmin))); err != nil { // which it does not have
 		t.Fatal(err)
 	}
 	statuses(t, map[string]string{"CapEff": set(keep), "CapPrm": set(keep), "CapInh": set(0), "CapAmb": set(0), "NoNewPrivs": "1"})
@@ -212,7 +215,7 @@ func TestKeptFileSystemsOpenWithoutPrivileges(t *testing.T) {
 	if err := Files(paths); err != nil {
 		t.Fatal(err)
 	}
-	if err := Drop(0, 0); err != nil {
+	if err := Drop(0); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
