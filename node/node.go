@@ -62,6 +62,8 @@ type RunOptions struct {
 	// starting programs with more rights. It is for a process that runs this plugin alone. KeepCapabilities are kept all the same.
 	Confine          bool
 	KeepCapabilities []string
+	// Isolated says that the process runs nothing but this plugin and may be limited as a whole: its memory, CPU and threads.
+	Isolated bool
 	// Names are local names that the plugin may use beside those of the policy: it attaches to "uplink", and here that is eth1. They
 	// stand for interfaces, cgroups, files and network namespaces.
 	Names map[string]string
@@ -154,6 +156,9 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, guard *
 			err = errors.Join(err, given.Close())
 		}
 	}()
+	if opts.Isolated {
+		bound(guard.limits, len(wasm), t)
+	}
 	compiled := func() error { return nil }
 	if opts.Confine {
 		if compiled, err = giveUp(opts, guard.rights, wasm, given.dirs, t); err != nil {

@@ -22,6 +22,7 @@ const appName = "bowline"
 type app struct {
 	stdin          *os.File
 	stdout, stderr *os.File
+	isolated       bool // by "run --isolate": another process waits for this one
 }
 
 // commands lists the subcommands in the order of the help text.

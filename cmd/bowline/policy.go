@@ -226,7 +226,7 @@ func (a *app) policyTrace(c *cli.Context, file string, args []string) error {
 	}
 	ctx, cancel := context.WithCancelCause(c.Context)
 	defer cancel(nil)
-	defer onSignal(cancel)()
+	defer onSignal(cancel, false)()
 	code, err := node.Run(ctx, opts)
 	if err != nil {
 		return fmt.Errorf("policy suggest %s: %w", file, err)

@@ -63,12 +63,16 @@ func (a *app) runAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.Bool("isolate") && !a.isolated {
+		return a.isolate(opts)
+	}
+	opts.Isolated = a.isolated
 	if slices.ContainsFunc(opts.Allow, func(l policy.Line) bool { return l.Grant.String() == "all" }) {
 		a.complain(fmt.Errorf("%s: --allow all: it may do everything that this process may", pluginName(opts.File)))
 	}
 	ctx, cancel := context.WithCancelCause(c.Context)
 	defer cancel(nil)
-	defer onSignal(cancel)()
+	defer onSignal(cancel, a.isolated)()
 	out := &pipeWriter{file: a.stdout, cancel: cancel}
 	opts.Stdin, opts.Stdout, opts.Stderr = a.stdin, a.stdout, a.stderr
 	if !isTerminal(a.stdout) {
@@ -95,8 +99,9 @@ func (a *app) runAction(c *cli.Context) error {
 // is worth a third of the process's memory.
 const settled = 500 * time.Millisecond
 
-// onSignal makes the first SIGINT, SIGTERM or SIGQUIT cancel the run and the second one end the process. The result ends that.
-func onSignal(cancel context.CancelCauseFunc) (stop func()) {
+// onSignal makes the first SIGINT, SIGTERM or SIGQUIT cancel the run and the second one end the process; an isolated one is ended by the
+// process that waits for it, and may get the first one twice: from that and from the terminal. The result ends that.
+func onSignal(cancel context.CancelCauseFunc, isolated bool) (stop func()) {
 	signals := make(chan os.Signal, 2)
 	done := make(chan struct{})
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT)
@@ -104,7 +109,7 @@ func onSignal(cancel context.CancelCauseFunc) (stop func()) {
 		for n := 0; ; n++ {
 			select {
 			case s := <-signals:
-				if n > 0 {
+				if n > 0 && !isolated {
 					os.Exit(node.ExitInterrupted)
 				}
 				cancel(fmt.Errorf("interrupted by %s: %w", s, context.Canceled))
