@@ -39,7 +39,7 @@ kernel-table: ## the same and on this kernel, and write docs/kernels.md
 
 bench: build ## measure, beside native programs in Go and C on the same BPF objects (installs libbpf-dev)
 	@./.ci/setup bench
-	$(GO) build -o bin/bench ./bench
+	$(GO) build -tags wasmtime -o bin/bench ./bench
 	$(GO) build -o bin/bench-native ./bench/native
 	gcc -O2 -Wall -o bin/bench-libbpf bench/libbpf/main.c -lbpf
 	$(SUDO) bin/bench

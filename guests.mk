@@ -25,7 +25,7 @@ FILTER   := examples/filter/filter.wasm
 # Plugins of the older interface, which their tests run beside those of the newer.
 OLDER    := $(patsubst %.c,%,$(wildcard examples/testdata/*.c))
 BENCHES  := $(patsubst %.c,%,$(filter-out %.bpf.c,$(wildcard bench/guests/*.c)))
-KERNELS  := runtime/preempt/testdata/kernels.wasm
+KERNELS  := runtime/preempt/testdata/kernels.wasm $(patsubst %.c,%.wasm,$(wildcard bench/guests/cpu/*.c))
 # Every other .bpf.c and .wat of the repository is a test's.
 SOURCES  := $(shell find . -name .git -prune -o \( -name '*.bpf.c' -o -name '*.wat' \) -printf '%P\n')
 # Imports every function of module wasi_ebpf, through the C header.

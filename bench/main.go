@@ -60,7 +60,7 @@ func (c contenders) general() []contender {
 
 func main() {
 	runs := flag.Int("runs", 11, "runs of each measurement")
-	only := flag.String("only", "", "measure one group: start, memory, callbacks or batches")
+	only := flag.String("only", "", "measure one group: start, memory, callbacks, batches, checks or policy")
 	asJSON := flag.Bool("json", false, "print JSON")
 	bowline := flag.String("bowline", "bin/bowline", "the bowline binary")
 	peer := flag.String("native", "bin/bench-native", "the native Go peer, built from bench/native")

@@ -106,6 +106,7 @@ func measure(c contenders, only string, runs int) ([]figure, error) {
 		measure func(contenders, int) ([]figure, error)
 	}{
 		{"start", startTimes}, {"memory", memory}, {"callbacks", hotPaths}, {"batches", batches},
+		{"checks", checks}, {"policy", policyChecks},
 	} {
 		known = append(known, g.name)
 		if only != "" && only != g.name {
