@@ -130,8 +130,11 @@ func ended(ctx context.Context, err error) (int, error) {
 	if limit || errors.Is(cause, ErrTimeout) {
 		code = ExitTimeout
 	}
-	if errors.Is(err, cause) && !limit {
+	if errors.Is(err, cause) {
 		err = nil
+		if limit {
+			err = cause // without what it was doing
+		}
 	}
 	return code, err
 }
