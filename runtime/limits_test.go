@@ -80,7 +80,7 @@ func TestTablesGrowToTheLimitTogether(t *testing.T) {
 func TestMemoryGrowsToTheLimit(t *testing.T) {
 	onEngines(t, func(t *testing.T, rt *runtime.Runtime) {
 		m := load(t, rt, "memory_grow")
-		for limit, want := range map[uint64]uint32{64 << 10: 1, 8<<20 + 12345: 128, 64 << 20: 1024} {
+		for limit, want := range map[uint64]uint32{64 << 10: 1, 8<<20 + 12345: 128, 64 << 20: 1024, 4 << 30: 65535} {
 			code, err := m.Run(t.Context(), runtime.Config{MemoryLimit: limit})
 			if code != want || err != nil {
 				t.Errorf("with a limit of %d bytes the memory grew to %d pages, %v; want %d", limit, code, err, want)

@@ -42,7 +42,7 @@ type InstanceConfig struct {
 	WASI *WASI
 	// MemoryLimit caps the linear memory in bytes; at the cap memory.grow
 	// answers -1. A module whose initial memory exceeds it is not instantiated.
-	// Zero means 4 GiB less one page.
+	// Zero, and more than that, means 4 GiB less one page.
 	MemoryLimit uint64
 }
 

@@ -91,7 +91,7 @@ func (m *Module) Close() error {
 // opened, and those of [engine.Instance.Call] for the start function.
 func (m *Module) Instantiate(ctx context.Context, cfg engine.InstanceConfig) (engine.Instance, error) {
 	limit := cfg.MemoryLimit
-	if limit == 0 || limit > 1<<32 {
+	if limit == 0 || limit > 1<<32-pageSize {
 		limit = 1<<32 - pageSize
 	}
 	if need := m.names.memoryMin * pageSize; need > limit {

@@ -13,7 +13,8 @@ import (
 
 const (
 	pageSize = 1 << 16
-	// defaultLimit is 4 GiB less one page, so that every size fits an i32.
+	// defaultLimit is 4 GiB less one page, so that every size fits an i32: wazero traps on
+	// every access to a memory of 4 GiB.
 	defaultLimit = 1<<32 - pageSize
 	// limit32 is how much address space a memory may take on a 32-bit host.
 	limit32 = 512 << 20
@@ -40,7 +41,7 @@ var (
 type memoryError struct{ err error }
 
 func newMemory(limit uint64) *memory {
-	if limit == 0 {
+	if limit == 0 || limit > defaultLimit {
 		limit = defaultLimit
 	}
 	if math.MaxInt == math.MaxInt32 {
