@@ -44,6 +44,8 @@ static int print_all(bpf_link link)
 		memmove(buf, buf + at, have);
 	}
 	bpf_close(it);
+	if (bpf_err(n) == EBPF_EINTR)
+		return 1;	/* it is being stopped, such as by "| head": no failure to speak of */
 	return bpf_err(n) ? plugin_failed() : plugin_flush() ? 1 : 0;
 }
 
