@@ -231,10 +231,14 @@ func (a *app) policyTrace(c *cli.Context, file string, args []string) error {
 	if err != nil {
 		return fmt.Errorf("policy suggest %s: %w", file, err)
 	}
-	if code != node.ExitOK && code != node.ExitInterrupted && code != node.ExitTimeout {
+	grants := policy.Suggest(actions)
+	switch {
+	case len(grants) == 0 && code == node.ExitTimeout:
+		return fmt.Errorf("policy suggest %s: the time was up before it did anything that needs a grant; use a longer --timeout", file)
+	case code != node.ExitOK && code != node.ExitInterrupted && code != node.ExitTimeout:
 		a.complain(errors.New("the plugin ended with exit code " + fmt.Sprint(code) + ": what is suggested is for what it did until then"))
 	}
-	return a.writePolicy(file, policy.Suggest(actions), false)
+	return a.writePolicy(file, grants, false)
 }
 
 // writePolicy writes a policy of some grants. unseen says that the plugin may need more.
