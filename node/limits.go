@@ -12,6 +12,23 @@ import (
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
 
+// EndsAfter says when a run stops by itself, for a process that watches another one: the sooner of the time-out and the
+// limit wall-time. Zero means never, or that the module cannot be read here.
+func EndsAfter(opts RunOptions) time.Duration {
+	most := opts.Limits.WallTime
+	if opts.File != "-" { // which is read once
+		if name, wasm, err := read(context.Background(), &opts); err == nil {
+			if rights, err := Rights(name, wasm, opts.Policy, opts.Allow); err == nil {
+				most = rights.Limits().With(opts.Limits).WallTime
+			}
+		}
+	}
+	if most <= 0 || opts.Timeout > 0 && opts.Timeout < most {
+		return opts.Timeout
+	}
+	return most
+}
+
 // wallTime ends the context when the plugin has run for as long as it may, unless the
 // time-out is sooner.
 func (g *guard) wallTime(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {

@@ -49,7 +49,7 @@ const isolationGrace = 900 * time.Millisecond
 // isolate runs the command once more in a process of its own, and ends as that one does.
 func (a *app) isolate(o node.RunOptions) error {
 	how, err := confine.Supervise(confine.Command{
-		Args: os.Args[1:], Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr, Timeout: o.Timeout, Grace: isolationGrace,
+		Args: os.Args[1:], Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr, Timeout: node.EndsAfter(o), Grace: isolationGrace,
 	})
 	if err != nil {
 		return fmt.Errorf("run %s: %w", o.File, err)
