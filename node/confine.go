@@ -57,7 +57,7 @@ func giveUp(opts RunOptions, rights *policy.Rights, wasm []byte, dirs []engine.D
 	if err != nil {
 		return nil, unconfined(err)
 	}
-	if err := errors.Join(confine.DropBounding(r.caps), confine.Drop(compile)); err != nil {
+	if err := confine.Drop(compile); err != nil {
 		return nil, unconfined(err)
 	}
 	t.detail("the host keeps these capabilities: %s", had&r.caps)

@@ -78,6 +78,15 @@ var needs = map[string]need{
 	"dir":   {}, "env": {}, "network": {}, "clock": {}, "random": {},
 }
 
+// MostCapabilities are all that the process of a plugin may need, whatever the plugin is and the kernel.
+func MostCapabilities() kernel.CapSet {
+	all := kernel.Caps(kernel.CapDACReadSearch, kernel.CapDACOverride, kernel.CapFowner, kernel.CapSysAdmin, kernel.CapSysResource)
+	for _, n := range needs {
+		all |= kernel.Caps(n.caps...)
+	}
+	return all
+}
+
 // required adds up what a plugin needs.
 type required struct {
 	caps      kernel.CapSet

@@ -69,6 +69,9 @@ func TestGrantsKeepWhatTheirTypesTake(t *testing.T) {
 		}
 		rights := rightsOf(t, grant)
 		caps := requires(rights, wasm, nil).caps
+		if more := caps &^ MostCapabilities(); more != 0 {
+			t.Errorf("%s needs %s, which is more than the most", grant, more)
+		}
 		for i, name := range abi.ProgramTypes() {
 			if rights.Check(policy.Action{Kind: policy.Load, Name: name}) == nil {
 				checkKept(t, grant, name, caps, kernel.ProgramCaps(ebpf.ProgramType(i)))

@@ -48,7 +48,16 @@ const isolationGrace = 900 * time.Millisecond
 
 // isolate runs the command once more in a process of its own, and ends as that one does.
 func (a *app) isolate(o node.RunOptions) error {
+	var most kernel.CapSet
+	if o.Confine {
+		most = node.MostCapabilities()
+		for _, name := range o.KeepCapabilities {
+			c, _ := kernel.ParseCap(name) // it was looked at with the options
+			most |= kernel.Caps(c)
+		}
+	}
 	how, err := confine.Supervise(confine.Command{
+		Most: most,
 		Args: os.Args[1:], Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr, Timeout: node.EndsAfter(o), Grace: isolationGrace,
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 // Drop gives up every capability that is not in keep, on all threads of the process, and the way to get others by starting programs
 // (no_new_privs). Of keep it keeps what the process holds. The inheritable and ambient sets are emptied. Nothing gives any of it back.
+// The bounding set stays as it is: with no_new_privs no program gets anything by it.
 //
 // Threads of which one may do what another may not end the process: call it when no thread has changed its own capabilities.
 func Drop(keep kernel.CapSet) error {
@@ -40,23 +41,14 @@ func Drop(keep kernel.CapSet) error {
 	return nil
 }
 
-// DropBounding takes out of the bounding set, on all threads, what is not in keep, if the process may do that (CAP_SETPCAP). Where
-// no_new_privs is set the bounding set means little, and this takes a call for each capability, of a tenth of a millisecond.
-func DropBounding(keep kernel.CapSet) error {
+// cutBounding takes out of the bounding set of the calling thread what is not in keep, if the process may do that (CAP_SETPCAP): for a
+// thread that is about to start a program, which can get no more then. It does not do for all threads of a process: that takes a call on
+// every thread for every capability, tens of milliseconds on a busy machine, and means nothing where no_new_privs is set.
+func cutBounding(keep kernel.CapSet) error {
 	_, held, err := capabilities()
 	if err != nil || held.effective()&(1<<unix.CAP_SETPCAP) == 0 {
 		return err
 	}
-	return eachBounding(keep, func(c uintptr) error {
-		if _, _, errno := psx.Syscall3(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); errno != 0 {
-			return fmt.Errorf("take %s out of the bounding set: %w", kernel.Cap(c), errno)
-		}
-		return nil
-	})
-}
-
-// eachBounding calls drop for what is in the bounding set of this thread and not in keep.
-func eachBounding(keep kernel.CapSet, drop func(c uintptr) error) error {
 	for c := range uintptr(64) {
 		in, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0)
 		if err != nil {
@@ -65,8 +57,8 @@ func eachBounding(keep kernel.CapSet, drop func(c uintptr) error) error {
 		if in == 0 || keep&(1<<c) != 0 {
 			continue
 		}
-		if err := drop(c); err != nil {
-			return err
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0); err != nil {
+			return fmt.Errorf("take %s out of the bounding set: %w", kernel.Cap(c), err)
 		}
 	}
 	return nil

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"kernel.org/pub/linux/libs/security/libcap/psx"
+
+	"github.com/bowline-edge/bowline/internal/kernel"
 )
 
 // parentEnv tells a child whose it is.
@@ -23,6 +25,8 @@ type Command struct {
 	// Args are the arguments after the program's name.
 	Args                  []string
 	Stdin, Stdout, Stderr *os.File
+	// Most are the capabilities that the child may ever have; zero leaves that as it is.
+	Most kernel.CapSet
 	// Timeout is when the child stops by itself, counted from its start; zero is never.
 	Timeout time.Duration
 	// Grace is how long it may take to end after that, or after a signal.
@@ -50,6 +54,11 @@ func Supervise(c Command) (Ended, error) {
 	// The kernel kills the child when the thread ends that made it.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	if c.Most != 0 {
+		if err := cutBounding(c.Most); err != nil {
+			return Ended{}, err
+		}
+	}
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT)
 	defer signal.Stop(signals)
