@@ -26,7 +26,7 @@ demo: build ## run execsnoop for ten seconds on this machine's real events
 # Kernel tests depend on more than their sources, so nothing comes from Go's test cache.
 test: setup ## pass all tests, those of guests on both engines
 	$(GO) test -count=1 $(EXEC) ./...
-	$(GO) test -count=1 $(EXEC) -tags wasmtime ./runtime/engine/wasmtime ./runtime ./hostfuncs/... ./wasi-ebpf/... ./examples ./cmd/bowline
+	$(GO) test -count=1 $(EXEC) -tags wasmtime ./runtime/engine/wasmtime ./runtime ./hostfuncs/... ./wasi-ebpf/... ./examples ./node ./cmd/bowline
 
 KERNEL_TESTS = GO=$(GO) $(GO) run ./internal/vmtest/testkernels
 test-kernels: ## run the kernel tests on Debian's kernels in QEMU (KERNELS="6.1 newest", RESULTS=x.json)

@@ -32,7 +32,9 @@ SOURCES  := $(shell find . -name .git -prune -o \( -name '*.bpf.c' -o -name '*.w
 IMPORTS  := wasi-ebpf/abi/gen/testdata/imports.wasm
 # Calls every function of the comfortable layer.
 COMFORT  := wasi-ebpf/sdk/c/testdata/comfort.wasm
-GUESTS   := $(sort $(EXAMPLES:%=%.wasm) $(BENCHES:%=%.wasm) $(KERNELS) $(IMPORTS) $(COMFORT) $(OLDER:%=%.wasm) $(FILTER) \
+# Plugins that try to do harm, and the one that must not notice.
+HOSTILE  := $(patsubst %.c,%.wasm,$(filter-out %.bpf.c,$(wildcard node/testdata/*.c)))
+GUESTS   := $(sort $(EXAMPLES:%=%.wasm) $(BENCHES:%=%.wasm) $(KERNELS) $(IMPORTS) $(COMFORT) $(HOSTILE) $(OLDER:%=%.wasm) $(FILTER) \
 	$(patsubst %.bpf.c,%.bpf.o,$(filter %.bpf.c,$(SOURCES))) $(patsubst %.wat,%.wasm,$(filter %.wat,$(SOURCES))))
 
 .PHONY: guests check-guests guest-tools
@@ -74,6 +76,9 @@ $(OLDER:%=%.wasm): %.wasm: %.c $(EXAMPLES:%=%.h) $(EXAMPLES:%=%.bpf.o) examples/
 	cd $(@D) && $(CLANG) $(WASM_CFLAGS) $(WASM_LDFLAGS) $(<F) -o $(@F) && chmod 644 $(@F)
 
 $(BENCHES:%=%.wasm): %.wasm: %.c $(patsubst %.c,%.o,$(wildcard bench/guests/*.bpf.c)) wasi-ebpf/sdk/c/wasm_bpf.h $(wildcard wasi-ebpf/sdk/c/wasi_ebpf/*.h)
+	cd $(@D) && $(CLANG) $(WASM_CFLAGS) $(WASM_LDFLAGS) $(<F) -o $(@F) && chmod 644 $(@F)
+
+$(HOSTILE): %.wasm: %.c node/testdata/witness.h $(patsubst %.c,%.o,$(wildcard node/testdata/*.bpf.c)) wasi-ebpf/sdk/c/wasm_bpf.h $(wildcard wasi-ebpf/sdk/c/wasi_ebpf/*.h)
 	cd $(@D) && $(CLANG) $(WASM_CFLAGS) $(WASM_LDFLAGS) $(<F) -o $(@F) && chmod 644 $(@F)
 
 # Compares with what is on disk now, not with git: it works in a dirty tree, too.
