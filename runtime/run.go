@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/bowline-edge/bowline/runtime/engine"
 )
 
@@ -84,6 +86,7 @@ func (m *Module) Run(ctx context.Context, cfg Config) (uint32, error) {
 		defer m.exit()
 		goruntime.LockOSThread() // what it takes of CPU is measured on its thread
 		defer goruntime.UnlockOSThread()
+		inst.thread.Store(int32(unix.Gettid()))
 		if nerr := inNetns(netns, func() { code, err = inst.run(ctx) }); nerr != nil {
 			err = errors.Join(err, nerr)
 		}
@@ -127,42 +130,10 @@ type run struct {
 	meter  meter
 	cpu    *cpuMeter
 	usage  Usage
+	thread atomic.Int32          // that the guest runs on; 0 before it does
 	killed atomic.Pointer[error] // why guest code must not go on
 	left   atomic.Bool           // guest code does not run any more
 }
-
-// stop waits until the run has ended: for the grace time by itself, then by
-// force. It answers false when the plugin does not come back even so.
-func (r *run) stop(cause error, done <-chan struct{}) bool {
-	timer := time.NewTimer(r.cfg.Grace)
-	defer timer.Stop()
-	select {
-	case <-done:
-		return true
-	case <-timer.C:
-	}
-	r.killed.Store(&cause)
-	timer.Reset(r.cfg.Grace/2 + 100*time.Millisecond)
-	select {
-	case <-done:
-		return true
-	case <-timer.C:
-	}
-	if !r.left.Load() {
-		return false
-	}
-	// The plugin is gone; closing what it opened waits for the kernel, which may take its time on a busy machine.
-	timer.Reset(closing)
-	select {
-	case <-done:
-		return true
-	case <-timer.C:
-		return false
-	}
-}
-
-// closing is how long the kernel may take to give up what a plugin had open.
-const closing = 10 * time.Second
 
 // run binds, instantiates, calls, and closes everything again, newest first.
 func (r *run) run(ctx context.Context) (code uint32, err error) {

@@ -1,0 +1,49 @@
+package runtime
+
+import (
+	goruntime "runtime"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A thread that works is told from one that waits: only the first is waited for when it must end.
+func TestAStarvedThreadIsToldFromAStuckOne(t *testing.T) {
+	var r run
+	if r.onCPU() != 0 || r.runnable() {
+		t.Error("a run without a thread is on a CPU")
+	}
+	quit, at, asleep := make(chan struct{}), make(chan int32), make(chan struct{})
+	defer close(quit)
+	go func() {
+		goruntime.LockOSThread() // it ends with the goroutine
+		at <- int32(unix.Gettid())
+		for end := time.Now().Add(50 * time.Millisecond); time.Now().Before(end); {
+		}
+		at <- 0
+		<-asleep
+		<-quit
+	}()
+	r.thread.Store(<-at)
+	before := r.onCPU()
+	works := false
+	for done := false; !done; {
+		select {
+		case <-at:
+			done = true
+		default:
+			works = works || r.runnable()
+		}
+	}
+	if spent := r.onCPU() - before; !works || spent <= 0 {
+		t.Errorf("a thread that works: runnable %t, CPU time %s", works, spent)
+	}
+	close(asleep)
+	for end := time.Now().Add(10 * time.Second); r.runnable(); {
+		if time.Now().After(end) {
+			t.Fatal("a thread that waits is runnable")
+		}
+		goruntime.Gosched()
+	}
+}
