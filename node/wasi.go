@@ -155,6 +155,7 @@ func (g *guard) environment(w *wasi, given []string) error {
 	for _, kv := range os.Environ() {
 		name, _, ok := strings.Cut(kv, "=")
 		if ok && name != "" && !set[name] && g.rights.Variable(name) {
+			g.decided(policy.Action{Kind: policy.Env, Name: name}, nil)
 			set[name] = true
 			w.env = append(w.env, kv)
 		}

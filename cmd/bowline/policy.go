@@ -72,8 +72,12 @@ func (a *app) policyAction(c *cli.Context) error {
 		return fmt.Errorf("policy %s %w", what, err)
 	}
 	contents := lookInto(f)
+	manifest, err := node.ManifestOf(f)
+	if err != nil {
+		return fmt.Errorf("policy %s %s: %w", what, args[0], err)
+	}
 	if what == "suggest" {
-		return a.writePolicy(args[0], contents.Needs(), contents.Unseen)
+		return a.writePolicy(args[0], append(contents.Needs(), ofWASI(manifest)...), contents.Unseen)
 	}
 	box, err := boxPolicy(c.String("policy"))
 	if err != nil {
@@ -87,11 +91,11 @@ func (a *app) policyAction(c *cli.Context) error {
 	if err != nil {
 		return fmt.Errorf("policy %s %s: %w", what, args[0], err)
 	}
-	return a.judge(rights, contents, what == "explain")
+	return a.judge(rights, contents, manifest, what == "explain")
 }
 
 // judge says what the rights allow of what a plugin will ask for: all of it, or only what is denied.
-func (a *app) judge(rights *policy.Rights, contents policy.Contents, all bool) error {
+func (a *app) judge(rights *policy.Rights, contents policy.Contents, manifest *policy.Manifest, all bool) error {
 	j := judgement{all: all, seen: map[string]bool{}, hooks: map[string]bool{}, names: map[string][]string{}}
 	for _, l := range contents.Everywhere {
 		action := policy.Action{Kind: policy.Attach, Hook: l.Grant.Word(), Sub: l.Grant.Sub()}
@@ -109,6 +113,12 @@ func (a *app) judge(rights *policy.Rights, contents policy.Contents, all bool) e
 		if p.Asked {
 			action := policy.Action{Kind: policy.Dir, Name: p.Path, Write: p.Write}
 			j.add(action, rights.Explain(action))
+		}
+	}
+	for _, g := range ofWASI(manifest) {
+		if g.Word() == "env" {
+			action := policy.Action{Kind: policy.Env, Name: g.Target()}
+			j.add(action, rights.ExplainSomewhere(action))
 		}
 	}
 	j.sum()
@@ -129,6 +139,19 @@ func (a *app) judge(rights *policy.Rights, contents policy.Contents, all bool) e
 		return exitCode(node.ExitDenied)
 	}
 	return nil
+}
+
+// ofWASI are the grants that only a manifest tells of: a program imports the functions for directories and variables, but not their names.
+func ofWASI(m *policy.Manifest) (out []policy.Grant) {
+	if m == nil {
+		return nil
+	}
+	for _, n := range m.Needs {
+		if word := n.Grant.Word(); word == "dir" || word == "env" {
+			out = append(out, n.Grant)
+		}
+	}
+	return out
 }
 
 // judgement is what judge writes.
