@@ -148,7 +148,7 @@ func (w *world) run(t *testing.T, script []byte) {
 }
 
 func (w *world) guest(t *testing.T, shared *session.Shared) *guest {
-	opts := session.Options{MapMemory: 2 << 20, Handles: 24, Names: w.names, Shared: shared, PinPath: w.pins}
+	opts := session.Options{MapMemory: fuzzMemory, Programs: 12, Links: 6, Rings: 3, Files: 60, Handles: 24, Names: w.names, Shared: shared, PinPath: w.pins}
 	return &guest{puppet: instantiate(t, w.mod, opts), open: map[int32]uint32{}, wild: map[int32]bool{}}
 }
 
@@ -159,7 +159,19 @@ func (g *guest) end(t *testing.T) {
 	if n := g.inst.s.Open(); n != 0 {
 		t.Fatalf("%d handles are open after the end", n)
 	}
+	if left := g.inst.s.Memory(); left > fuzzMemory {
+		t.Fatalf("%d bytes were given back too often", left-fuzzMemory)
+	}
+	for limit, n := range g.inst.s.Budget().Used() {
+		held := limit == "programs" || limit == "links" // by pins, and by the other guest
+		if n < 0 || n > 0 && !held {
+			t.Fatalf("%d %s are in use after the end", n, limit)
+		}
+	}
 }
+
+// fuzzMemory is what the maps of a guest may take.
+const fuzzMemory = 2 << 20
 
 // descriptors are what this process has open, but for what the Go runtime has, and the C library for a moment in a new thread.
 func descriptors(t testing.TB) (list []string) {
