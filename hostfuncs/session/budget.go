@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/bowline-edge/bowline/bpf"
 	"github.com/bowline-edge/bowline/policy"
 )
 
@@ -107,15 +108,19 @@ func (e *LimitError) Unwrap() error {
 	return unix.ENOMEM
 }
 
-// take takes all of a cost or nothing. The error is a [*LimitError]. If there is too little, it tries once more when the kernel has freed
-// what was closed.
+// take takes all of a cost or nothing. The error is a [*LimitError]. If there are too many programs or links, it tries once more when the
+// kernel has freed those that were closed.
 func (b *Budget) take(c cost) error {
 	err := b.try(c)
-	if err == nil || b.waiting() == 0 {
+	var limit *LimitError
+	if !errors.As(err, &limit) {
 		return err
 	}
-	if b.reap(); b.try(c) == nil || b.settle() && b.try(c) == nil {
-		return nil
+	kind := map[string]bpf.IDKind{resourceNames[programs]: bpf.IDProgram, resourceNames[links]: bpf.IDLink}[limit.Limit]
+	for kind != "" && b.settle(kind) {
+		if b.try(c) == nil {
+			return nil
+		}
 	}
 	return err
 }

@@ -22,6 +22,7 @@ type closed struct {
 	kind  bpf.IDKind
 	id    uint32
 	bytes uint64 // of a map
+	at    time.Time
 }
 
 // release must be called with mu held.
@@ -53,7 +54,7 @@ func (b *Budget) withRoom(f func(limit uint64) (took uint64, err error)) error {
 		return err
 	}
 	err := try()
-	if errors.Is(err, bpf.ErrMapMemory) && b.settle() {
+	if errors.Is(err, bpf.ErrMapMemory) && b.settle(bpf.IDMap) {
 		err = try()
 	}
 	if errors.Is(err, bpf.ErrMapMemory) {
@@ -84,25 +85,36 @@ func (b *Budget) giveMemory(bytes uint64) {
 	b.memory += bytes
 }
 
-// settleTicks of 2 ms are how long the kernel may take to free a program that was closed: tens of milliseconds on a quiet machine.
-const settleTicks = 150
+// settleTime is how long the kernel may take to free what was closed: tens of milliseconds on a quiet machine.
+const settleTime = 300 * time.Millisecond
 
-// settle waits a moment for the kernel to free something.
-func (b *Budget) settle() bool {
-	before := b.waiting()
+// settle waits a moment for the kernel to free something of a kind that was closed just now. What has been there for longer is held by
+// something that lasts, and is not waited for.
+func (b *Budget) settle(kind bpf.IDKind) bool {
+	before, _ := b.waiting(kind)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for n := 0; n < settleTicks && before > 0 && b.waiting() == before; n++ {
-		<-tick.C
+	for {
 		b.reap()
+		now, young := b.waiting(kind)
+		if now < before || !young {
+			return now < before
+		}
+		<-tick.C
 	}
-	return b.waiting() < before
 }
 
-func (b *Budget) waiting() int {
+// waiting answers how many of a kind are closed and not freed, and whether one was closed just now.
+func (b *Budget) waiting(kind bpf.IDKind) (n int, young bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.closed)
+	for _, c := range b.closed {
+		if c.kind == kind {
+			n++
+			young = young || time.Since(c.at) < settleTime
+		}
+	}
+	return n, young
 }
 
 // keep notes that from now on maps and programs may outlive their handles.
@@ -117,7 +129,7 @@ func (b *Budget) giveBack(memory uint64, maps []*bpf.Map, progs []*bpf.Program, 
 	var list []closed
 	for _, m := range maps {
 		if info, err := m.Info(); err == nil && info.ID != 0 && m.Memory() != 0 {
-			list = append(list, closed{bpf.IDMap, info.ID, m.Memory()})
+			list = append(list, closed{kind: bpf.IDMap, id: info.ID, bytes: m.Memory()})
 			memory -= min(memory, m.Memory())
 		}
 	}
@@ -148,6 +160,7 @@ func (b *Budget) later(list []closed) {
 	defer b.mu.Unlock()
 	for _, c := range list {
 		if b.kept && c.id != 0 {
+			c.at = time.Now()
 			b.closed = append(b.closed, c)
 		} else {
 			b.release(c)
