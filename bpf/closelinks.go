@@ -20,8 +20,8 @@ const closers = 64
 //
 // The kernel gives up the perf events of tracepoints, kprobes and (before Linux 6.10) uprobes one after the other, with a wait of some
 // 30 to 100 ms for each. After patience, which begins when all programs are detached, the rest of that is left to a goroutine that ends
-// when it is done; negative means to wait for it. gone is told of each link of which nothing is
-// left, or that was closed before, from any goroutine; nil tells nobody.
+// when it is done; negative means to wait for it, as it does before Linux 5.15, where events have the programs. gone is told of each link
+// of which nothing is left, or that was closed before, from any goroutine; nil tells nobody.
 func CloseLinks(links []*Link, patience time.Duration, gone func(*Link)) error {
 	if gone == nil {
 		gone = func(*Link) {}
@@ -31,19 +31,26 @@ func CloseLinks(links []*Link, patience time.Duration, gone func(*Link)) error {
 		c.begin(l, gone)
 	}
 	c.detach()
+	var rest []part
 	for _, p := range c.parts {
-		if len(p.events) == 0 {
+		switch {
+		case len(p.events) == 0:
 			gone(p.link)
+		case len(p.raw) == 0 || patience < 0: // without a link, the event itself has the program
+			c.giveUp(p, gone)
+		default:
+			rest = append(rest, p)
 		}
 	}
-	if patience < 0 {
-		c.giveUpEvents(gone)
+	if len(rest) == 0 {
 		return c.err()
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		c.giveUpEvents(gone)
+		for _, p := range rest {
+			c.giveUp(p, gone)
+		}
 	}()
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
@@ -129,17 +136,12 @@ func (c *closing) detach() {
 	wg.Wait()
 }
 
-// giveUpEvents closes the perf events.
-func (c *closing) giveUpEvents(gone func(*Link)) {
-	for _, p := range c.parts {
-		if len(p.events) == 0 {
-			continue
-		}
-		for _, e := range slices.Backward(p.events) {
-			c.fail(p.link, e.Close())
-		}
-		gone(p.link)
+// giveUp closes the perf events of a link.
+func (c *closing) giveUp(p part, gone func(*Link)) {
+	for _, e := range slices.Backward(p.events) {
+		c.fail(p.link, e.Close())
 	}
+	gone(p.link)
 }
 
 // LinkFiles is how many descriptors one link of the kernel's takes for this program: two where it is on a perf event, else one at most.

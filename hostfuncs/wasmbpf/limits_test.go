@@ -33,12 +33,12 @@ func TestEachLimitEndsWithItsName(t *testing.T) {
 		}, -int64(unix.EMFILE)},
 		{"links", session.Options{Links: 2}, func(p *puppet) int64 {
 			obj := p.load("puppet.bpf.o")
-			for range 2 {
-				if got := p.call("attach", obj, p.str("emit_perf"), 0); got != 0 {
-					t.Fatalf("attach = %d: %v", got, p.reported)
+			for _, at := range []string{"sys_enter", "sys_exit"} {
+				if got := p.call("attach", obj, p.str("emit_perf"), p.str(at)); got != 0 {
+					p.t.Fatalf("attach = %d: %v", got, p.reported)
 				}
 			}
-			return p.call("attach", obj, p.str("emit_perf"), 0)
+			return p.call("attach", obj, p.str("emit_perf"), p.str("sched_switch"))
 		}, -int64(unix.ENOMEM)},
 		{"rings", session.Options{Rings: 1}, func(p *puppet) int64 {
 			obj := p.load("puppet.bpf.o")
