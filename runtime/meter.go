@@ -22,8 +22,8 @@ var (
 // Usage is what a run has used.
 type Usage struct {
 	// Fuel is the work of the guest's own code in the units of package preempt. It
-	// is the same for the same input on every engine and machine. A run that ends
-	// with a trap may have used up to a few thousand more.
+	// is the same for the same input on every engine and machine. What
+	// functions have counted when they trap is missing.
 	Fuel uint64
 	// Memory is the linear memory at the end, which is the most that there was, in bytes.
 	Memory uint64

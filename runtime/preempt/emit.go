@@ -8,7 +8,7 @@ import (
 
 // batch is how many units the loops of a function that calls others count in a
 // local before they take them from the budget.
-const batch = 1024
+const batch = 256
 
 // asm builds instructions. Where a branch is hardly ever taken the slow half is
 // the else of an if with an empty then: wazero allocates registers in the order of
@@ -115,19 +115,27 @@ func (e *emitter) entry() {
 		return
 	}
 	units := 1 + int32(e.fn.instrs/unitWeight)
-	e.idx(wasmfile.OpGlobalGet, e.budget)
-	e.less(units)
 	switch {
 	case e.fn.copies():
+		e.idx(wasmfile.OpGlobalGet, e.budget)
+		e.less(units)
 		e.idx(wasmfile.OpLocalSet, e.n) // the first loop looks at it
 		return
-	case !e.fn.checks(): // its callers do
+	case e.fn.loops: // they are taken with those of the loops
+		e.i32(-units)
+		e.idx(wasmfile.OpLocalSet, e.n)
+		e.idx(wasmfile.OpGlobalGet, e.budget)
+	default:
+		e.idx(wasmfile.OpGlobalGet, e.budget)
+		e.less(units)
+		if !e.fn.checks() { // its callers do
+			e.idx(wasmfile.OpGlobalSet, e.budget)
+			return
+		}
+		e.idx(wasmfile.OpLocalTee, e.t)
 		e.idx(wasmfile.OpGlobalSet, e.budget)
-		return
+		e.idx(wasmfile.OpLocalGet, e.t)
 	}
-	e.idx(wasmfile.OpLocalTee, e.t)
-	e.idx(wasmfile.OpGlobalSet, e.budget)
-	e.idx(wasmfile.OpLocalGet, e.t)
 	if e.fn.counted {
 		e.idx(wasmfile.OpGlobalGet, e.level)
 		e.idx(wasmfile.OpLocalTee, e.l)
