@@ -192,7 +192,7 @@ func run(ctx context.Context, opts RunOptions, name string, wasm []byte, guard *
 	var used runtime.Usage
 	stderr, lines := logWriter(opts.Stderr, name, guard.limits.LogLines)
 	code, err = mod.Run(ctx, runtime.Config{
-		Args: opts.Args, Env: given.env, Dirs: given.dirs,
+		Args: opts.Args, Env: given.env, Dirs: given.dirs, MaxFiles: int(guard.limits.Files),
 		Stdin: opts.Stdin, Stdout: opts.Stdout, Stderr: stderr,
 		MemoryLimit: uint64(guard.limits.Memory), Log: t.line, Report: guard.budget(t.report), Note: guard.budget(t.note),
 		Fuel: opts.Fuel, CPUPerCall: max(guard.limits.CPUPerCall, 0), CPUShare: int(max(guard.limits.CPUShare, 0)), Usage: &used,

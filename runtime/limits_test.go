@@ -143,3 +143,15 @@ func (s *signalWriter) Write(b []byte) (int, error) {
 	s.once.Do(func() { close(s.up) })
 	return len(b), nil
 }
+
+func TestOpenFilesAreLimited(t *testing.T) {
+	onEngines(t, func(t *testing.T, rt *runtime.Runtime) {
+		m := load(t, rt, "files")
+		for _, limit := range []int{20, 300} {
+			code, err := m.Run(t.Context(), runtime.Config{MaxFiles: limit, Dirs: []engine.Dir{{Host: t.TempDir(), Guest: "/"}}})
+			if least, most := uint32(limit), uint32(limit+2); code < least || code > most || err != nil {
+				t.Errorf("with a limit of %d files it opened %d, %v; two of them after it had closed one", limit, code, err)
+			}
+		}
+	})
+}

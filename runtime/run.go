@@ -32,6 +32,8 @@ type Config struct {
 	Env []string
 	// Dirs are the preopened directories.
 	Dirs []engine.Dir
+	// MaxFiles is how many files the plugin may have open in Dirs; see [engine.WASI].
+	MaxFiles int
 	// Stdin, Stdout and Stderr are the standard streams. An *os.File as
 	// Stdin is read so that a stopped plugin does not wait for it.
 	Stdin          io.Reader
@@ -153,7 +155,7 @@ func (r *run) run(ctx context.Context) (code uint32, err error) {
 		stdin, closeStdin := stoppable(ctx, r.cfg.Stdin)
 		defer closeStdin()
 		cfg.WASI = &engine.WASI{
-			Args: append([]string{r.module.name}, r.cfg.Args...), Env: r.cfg.Env, Dirs: r.cfg.Dirs,
+			Args: append([]string{r.module.name}, r.cfg.Args...), Env: r.cfg.Env, Dirs: r.cfg.Dirs, MaxFiles: r.cfg.MaxFiles,
 			Stdin: stdin, Stdout: r.cfg.Stdout, Stderr: r.cfg.Stderr, Stop: ctx.Done(),
 		}
 	}

@@ -15,9 +15,23 @@ type WASI struct {
 	Stdout, Stderr io.Writer
 	// Dirs are the preopened directories, in order, from descriptor 3 on.
 	Dirs []Dir
+	// MaxFiles is how many files and directories the guest may have open in them. One
+	// more is not opened. Zero means DefaultMaxFiles.
+	MaxFiles int
 	// Stop, when closed, ends a sleep inside WASI early; the guest is expected to be
 	// interrupted at the next host call. Nil means never.
 	Stop <-chan struct{}
+}
+
+// DefaultMaxFiles is the limit of open files where none is given.
+const DefaultMaxFiles = 256
+
+// FilesLimit is how many files the guest may have open.
+func (w *WASI) FilesLimit() int {
+	if w.MaxFiles > 0 {
+		return w.MaxFiles
+	}
+	return DefaultMaxFiles
 }
 
 // Dir is a preopened directory. A guest does not get out of it, neither by ".."

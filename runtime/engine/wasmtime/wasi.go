@@ -26,7 +26,7 @@ import (
 //   - counts its monotonic clock from the start of the instance, and BPF programs
 //     count from the start of the machine (clock_time_get, in shim.c).
 //
-// sched_yield is here because it needs no memory. Functions that the guest can be at work in for long
+// path_open is here to count what is open, sched_yield because it needs no memory. Functions that the guest can be at work in for long
 // reach Wasmtime's through ours, to be counted (counted).
 //
 // They hand descriptors that are not standard streams on to Wasmtime, through
@@ -38,6 +38,7 @@ const (
 	wasiBadf    = 8
 	wasiFault   = 21
 	wasiInval   = 28
+	wasiMfile   = 33
 	wasiIO      = 29
 	wasiPipe    = 64
 )
@@ -48,6 +49,7 @@ type wasi struct {
 	// std holds the descriptor that a guest knows each stream by, or -1.
 	std     [3]int64
 	forward map[string]*fn
+	files   map[uint64]struct{} // descriptors that the guest has opened
 }
 
 // stream tells which standard stream a descriptor is.
@@ -82,6 +84,8 @@ func ours(name string) (engine.FuncType, own) {
 		return engine.FuncType{Params: i32x2, Results: i32x1}, fdRenumber
 	case "fd_write":
 		return engine.FuncType{Params: i32x4, Results: i32x1}, fdWrite
+	case "path_open":
+		return wasiType("iiiiiIIii"), pathOpen
 	case "poll_oneoff":
 		return engine.FuncType{Params: i32x4, Results: i32x1}, pollOneoff
 	case "proc_exit":
@@ -144,7 +148,7 @@ func (in *Instance) openWASI(w *engine.WASI) error {
 	if err := take(C.wasmtime_context_set_wasi(in.c.context, c)); err != nil {
 		return fmt.Errorf("open WASI: %w", err)
 	}
-	in.wasi = &wasi{cfg: w, std: [3]int64{0, 1, 2}}
+	in.wasi = &wasi{cfg: w, std: [3]int64{0, 1, 2}, files: map[uint64]struct{}{}}
 	return nil
 }
 

@@ -40,6 +40,25 @@ func fdClose(ctx context.Context, in *Instance, stack []uint64) (uint64, error) 
 	if i, ok := in.wasi.stream(fd); ok && err == nil && errno == wasiSuccess {
 		in.wasi.std[i] = -1
 	}
+	if err == nil && errno == wasiSuccess {
+		delete(in.wasi.files, fd)
+	}
+	return errno, err
+}
+
+// pathOpen opens a file or directory, as long as there are not too many.
+func pathOpen(ctx context.Context, in *Instance, stack []uint64) (uint64, error) {
+	if len(in.wasi.files) >= in.wasi.cfg.FilesLimit() {
+		return wasiMfile, nil
+	}
+	out, ok := view(in.Memory(), stack[8], 4) // first: Wasmtime opens it, and writes its number then
+	if !ok {
+		return wasiFault, nil
+	}
+	errno, err := in.handOn(ctx, "path_open", stack)
+	if err == nil && errno == wasiSuccess {
+		in.wasi.files[uint64(binary.LittleEndian.Uint32(out))] = struct{}{}
+	}
 	return errno, err
 }
 
@@ -49,6 +68,12 @@ func fdRenumber(ctx context.Context, in *Instance, stack []uint64) (uint64, erro
 	errno, err := in.handOn(ctx, "fd_renumber", stack)
 	if err != nil || errno != wasiSuccess || from == to {
 		return errno, err
+	}
+	if _, ok := in.wasi.files[from]; ok {
+		delete(in.wasi.files, from)
+		in.wasi.files[to] = struct{}{}
+	} else {
+		delete(in.wasi.files, to)
 	}
 	if i, ok := in.wasi.stream(to); ok {
 		in.wasi.std[i] = -1

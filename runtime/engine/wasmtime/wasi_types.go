@@ -21,7 +21,6 @@ var counted = map[string]engine.FuncType{
 	"path_filestat_get":       wasiType("iiiii"),
 	"path_filestat_set_times": wasiType("iiiiIIi"),
 	"path_link":               wasiType("iiiiiii"),
-	"path_open":               wasiType("iiiiiIIii"),
 	"path_readlink":           wasiType("iiiiii"),
 	"path_remove_directory":   wasiType("iii"),
 	"path_rename":             wasiType("iiiiii"),

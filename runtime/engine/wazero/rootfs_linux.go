@@ -20,14 +20,11 @@ type rootFS struct {
 	wzsys.UnimplementedFS
 	root  *os.Root
 	write bool
-	open  map[*rootFile]struct{}
+	open  map[*rootFile]struct{} // of all directories of the instance
+	most  int                    // files that may be open
 }
 
 var _ wzsys.FS = (*rootFS)(nil)
-
-// maxOpen is how many files a guest may have open below one preopened
-// directory; descriptors are the host's.
-const maxOpen = 256
 
 // close closes the files too: wazero forgets them if the start function fails.
 func (r *rootFS) close() error {
@@ -80,7 +77,7 @@ func (r *rootFS) OpenFile(name string, flag wzsys.Oflag, perm fs.FileMode) (wzsy
 	if !r.write && flag&alters != 0 {
 		return nil, wzsys.EROFS
 	}
-	if len(r.open) >= maxOpen {
+	if len(r.open) >= r.most {
 		return nil, wzsys.EIO
 	}
 	how := unix.O_NONBLOCK | unix.O_CLOEXEC | unix.O_NOCTTY

@@ -40,12 +40,13 @@ func openWASI(cfg *engine.WASI, conf wz.ModuleConfig) (*wasi, wz.ModuleConfig, e
 	}
 	w := &wasi{}
 	fsc := wz.NewFSConfig()
+	open := map[*rootFile]struct{}{}
 	for _, d := range cfg.Dirs {
 		root, err := os.OpenRoot(d.Host)
 		if err != nil {
 			return nil, nil, errors.Join(fmt.Errorf("preopen %s: %w", d.Host, err), w.close())
 		}
-		r := &rootFS{root: root, write: d.Write, open: map[*rootFile]struct{}{}}
+		r := &rootFS{root: root, write: d.Write, open: open, most: cfg.FilesLimit()}
 		w.roots = append(w.roots, r)
 		fsc = fsc.(sysfs.FSConfig).WithSysFSMount(r, d.Guest)
 	}
