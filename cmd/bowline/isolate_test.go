@@ -254,8 +254,23 @@ func TestAPluginThatDoesNotComeBackIsKilled(t *testing.T) {
 	}
 }
 
+// A write to a pipe that nobody reads does not come back.
+func TestAnIsolatedPluginThatWritesToNobodyEnds(t *testing.T) {
+	s := start(t, true, "testdata/flood.wasm")
+	gone := watchEnd(t, s.plugin)
+	since := time.Now()
+	signalTo(t, s.parent, unix.SIGTERM)
+	gone()
+	if took := time.Since(since); took > isolationGrace+busy {
+		t.Errorf("it took %s", took)
+	}
+	if code := s.ended(t); code != 130 {
+		t.Errorf("exit code %d, want 130\n%s", code, s.stderr.String())
+	}
+}
+
 // busy is for a machine that does other things, too.
-const busy = 500 * time.Millisecond
+const busy = time.Second
 
 func TestNeitherProcessOutlivesTheOther(t *testing.T) {
 	t.Run("the parent is killed", func(t *testing.T) {
