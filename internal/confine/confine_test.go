@@ -12,9 +12,12 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/bowline-edge/bowline/bpf"
 	"github.com/bowline-edge/bowline/internal/kernel"
+	"github.com/bowline-edge/bowline/internal/kerneltest"
 )
 
 // inChild names the test whose child this process is: what is given up does not come back.
@@ -38,6 +41,9 @@ func child(t *testing.T, attr *syscall.SysProcAttr) bool {
 	c := exec.Command("/proc/self/fd/3", "-test.run=^"+t.Name()+"$", "-test.v")
 	c.Env, c.Dir, c.SysProcAttr, c.ExtraFiles = append(os.Environ(), inChild+"="+t.Name(), childDir+"="+t.TempDir()), "/", attr, []*os.File{exe}
 	out, err := c.CombinedOutput()
+	if err == nil && bytes.Contains(out, []byte("--- SKIP: "+t.Name())) {
+		t.Skipf("%s", out)
+	}
 	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
 		t.Errorf("in a process of its own: %v\n%s", err, out)
 	}
@@ -232,5 +238,44 @@ func TestKeptFileSystemsOpenWithoutPrivileges(t *testing.T) {
 				t.Error(err)
 			}
 		}
+	}
+}
+
+// Pins are names in a file system, which the process still makes and removes.
+func TestPinsWorkWithFilesClosed(t *testing.T) {
+	requireRoot(t)
+	if !child(t, nil) {
+		return
+	}
+	root := kerneltest.Bpffs(t)
+	if err := Files([]Path{{Name: "/proc"}, {Name: "/sys"}, {Name: root, Write: true}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := Drop(kernel.Caps(kernel.CapBPF)); err != nil {
+		t.Fatal(err)
+	}
+	if !kernel.Running().AtLeast(5, 8) {
+		t.Skip("this kernel has no CAP_BPF")
+	}
+	dir, err := bpf.OpenPinDir(filepath.Join(root, "bowline"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	m, err := bpf.CreateMap(bpf.MapOptions{Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := dir.PinMap("m", m); err != nil {
+		t.Fatal(err)
+	}
+	again, err := dir.OpenMap("m", bpf.PinOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+	if err := dir.Remove("m"); err != nil {
+		t.Error(err)
 	}
 }
