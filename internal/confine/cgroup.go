@@ -77,7 +77,7 @@ func enterBelow(place string, b Bounds) (string, error) {
 
 // passOn makes a control group pass the controllers on to those below it.
 func passOn(place string) error {
-	if has, err := os.ReadFile(filepath.Join(place, "cgroup.controllers")); err == nil && !hasWord(string(has), "memory") {
+	if !hasMemory(place) {
 		return fmt.Errorf("%s has no controller for memory", place)
 	}
 	control := filepath.Join(place, "cgroup.subtree_control")
@@ -94,6 +94,12 @@ func passOn(place string) error {
 		}
 	}
 	return nil
+}
+
+// hasMemory reports whether a control group has the controller that a child's needs.
+func hasMemory(place string) bool {
+	has, err := os.ReadFile(filepath.Join(place, "cgroup.controllers"))
+	return err == nil && hasWord(string(has), "memory")
 }
 
 func hasWord(list, word string) bool {
@@ -169,6 +175,20 @@ func removeCgroup(places []string, pid int) (outOfMemory bool) {
 		_ = unix.Rmdir(dir) // it was not there, as a rule
 	}
 	return outOfMemory
+}
+
+// removalTakes are the capabilities for removeCgroup: the root of the hierarchy is often closed to its owner, too.
+func removalTakes(places []string) kernel.CapSet {
+	for _, p := range places {
+		if !hasMemory(p) {
+			continue // there is no group below it
+		}
+		var st unix.Stat_t
+		if unix.Stat(p, &st) == nil && (int(st.Uid) != os.Geteuid() || st.Mode&0o200 == 0) {
+			return kernel.Caps(kernel.CapDACOverride)
+		}
+	}
+	return 0
 }
 
 // LimitData limits the writable memory of this process, for where there is no control group. Go programs end when they meet it.

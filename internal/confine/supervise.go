@@ -49,7 +49,8 @@ type Ended struct {
 // Supervise runs a command in a child process until it ends. SIGINT, SIGTERM and SIGQUIT are passed on; a child that does not end within its
 // grace time is killed, and so it is at the second signal. If this process dies, however it dies, the kernel kills the child.
 //
-// As soon as the child runs, this process gives up all its capabilities: it only waits.
+// As soon as the child runs, this process gives up its capabilities and closes the file system: it only waits. What it keeps is what takes
+// the child's control group away.
 func Supervise(c Command) (Ended, error) {
 	// The kernel kills the child when the thread ends that made it.
 	runtime.LockOSThread()
@@ -73,7 +74,7 @@ func Supervise(c Command) (Ended, error) {
 	w := &warden{cmd: cmd, grace: c.Grace, ended: make(chan struct{}), left: make(chan struct{})}
 	go w.watch(signals, c.Timeout)
 	places, _ := cgroupPlaces() // where the child may have made a group
-	dropped := Drop(0)
+	dropped := giveUpAll(places)
 	err := cmd.Wait()
 	close(w.ended)
 	<-w.left
@@ -87,6 +88,15 @@ func Supervise(c Command) (Ended, error) {
 	w.how.Code = status.ExitStatus()
 	w.how.OutOfMemory = removeCgroup(places, cmd.Process.Pid)
 	return w.how, dropped
+}
+
+// giveUpAll is for a process that waits for its child.
+func giveUpAll(places []string) error {
+	paths := []Path{{Name: "/proc/self"}} // where psx looks for threads
+	for _, p := range places {
+		paths = append(paths, Path{Name: p, Write: true})
+	}
+	return errors.Join(Files(paths), Drop(removalTakes(places)))
 }
 
 // warden ends a child that does not end itself.

@@ -33,7 +33,7 @@ func main() {
 	}
 	var o options
 	flag.StringVar(&o.kernels, "kernels", "5.10 6.1 6.12 newest", `series of Debian's kernels, "newest", "local" for this machine's`)
-	flag.StringVar(&o.packages, "packages", "./bpf ./internal/kernel ./internal/kerneltest ./hostfuncs/...", "packages to test")
+	flag.StringVar(&o.packages, "packages", "./bpf ./internal/confine ./internal/kernel ./internal/kerneltest ./hostfuncs/...", "packages to test")
 	flag.StringVar(&o.run, "run", "", "run only the tests that match")
 	flag.StringVar(&o.mirror, "mirror", os.Getenv("KERNEL_MIRROR"), "Debian archive (default: the one that this machine uses)")
 	flag.StringVar(&o.cache, "cache", "", "folder for kernels (default: bowline-kernels in the user's cache)")
