@@ -88,9 +88,8 @@ type emitter struct {
 	fn  *function
 	src []byte
 	at  uint32 // src is written up to here
-	// open are the blocks inside the outermost loop, innermost last: how many labels
-	// stand in place of one.
-	open []uint32
+	// open are the blocks inside the outermost loop, innermost last.
+	open []opened
 	// Our locals: scratch, what the loops have counted (or the budget's copy), the
 	// depth at entry.
 	t, n, l uint32
@@ -214,13 +213,13 @@ func (e *emitter) edit(ed edit) {
 		e.loop(ed)
 	case editLoopParams:
 		e.upTo(ed.end)
-		e.open = append(e.open, 1)
+		e.push(1)
 		e.spend(ed.units())
 		e.limit()
 		e.op(opI32GeS)
 		e.unless(e.slow)
 	case editOpen:
-		e.open = append(e.open, 1)
+		e.push(1)
 	case editEnd:
 		e.end(ed)
 	case editBr:
@@ -287,6 +286,9 @@ func (r *rewriter) slowPaths(out []byte) []byte {
 	return out
 }
 
+// maxGrowth is how many times as large as a module its rewritten code may be.
+const maxGrowth = 16
+
 // code appends the content of the code section.
 func (r *rewriter) code(out []byte) ([]byte, error) {
 	out = appendU32(out, uint32(len(r.f.Code)+addedFuncs))
@@ -300,7 +302,9 @@ func (r *rewriter) code(out []byte) ([]byte, error) {
 		if n := int(fn.locals+fn.ours()) - len(r.f.Types[r.f.Funcs[i]].Params); n > wasmfile.MaxLocals && fn.ours() > 0 {
 			return nil, tooLarge("function %d would have %d locals, at most %d are possible", r.f.ImportedFuncs()+i, n, wasmfile.MaxLocals)
 		}
-		out = append(appendU32(out, uint32(len(body))), body...)
+		if out = append(appendU32(out, uint32(len(body))), body...); len(out) > maxGrowth*r.f.Size+1<<16 {
+			return nil, tooLarge("its code would have %d times its size", maxGrowth)
+		}
 	}
 	return r.slowPaths(out), nil
 }

@@ -22,7 +22,7 @@ func (e *emitter) loop(ed edit) {
 	e.unless(e.slow)
 	e.asm = append(e.asm, byte(wasmfile.OpBlock), blockEmpty)
 	e.upTo(ed.end)
-	e.open = append(e.open, loopLabels)
+	e.push(loopLabels)
 	e.limit()
 	e.op(wasmfile.OpI32LtS)
 	e.idx(wasmfile.OpBrIf, 1)
@@ -58,7 +58,7 @@ func (e *emitter) smallLoop(edits []edit) {
 	for range unroll - 1 {
 		e.asm = append(e.asm, byte(wasmfile.OpBlock), blockEmpty)
 		e.at = ed.end
-		e.open = append(e.open, loopLabels+1)
+		e.push(loopLabels + 1)
 		outside := len(e.open)
 		for _, in := range edits[1:] {
 			if in.kind == editEnd && len(e.open) == outside {
@@ -72,7 +72,7 @@ func (e *emitter) smallLoop(edits []edit) {
 		e.op(wasmfile.OpEnd)
 	}
 	e.at = ed.end
-	e.open = append(e.open, loopLabels|small)
+	e.push(loopLabels | small)
 }
 
 // small marks a small loop.
@@ -81,7 +81,7 @@ const small = 1 << 31
 // end closes what was opened last.
 func (e *emitter) end(ed edit) {
 	last := len(e.open) - 1
-	labels := e.open[last]
+	labels := e.open[last].labels
 	e.open = e.open[:last]
 	if labels&^small != loopLabels {
 		return
@@ -97,13 +97,34 @@ func (e *emitter) end(ed edit) {
 	e.op(wasmfile.OpEnd)
 }
 
+// push opens a block that stands for one of the source, with as many labels in its
+// place.
+func (e *emitter) push(labels uint32) {
+	o := opened{labels: labels}
+	if n := len(e.open); n > 0 {
+		o.more = e.open[n-1].more
+	}
+	o.more += labels&^small - 1
+	e.open = append(e.open, o)
+}
+
+// opened is an open block.
+type opened struct {
+	labels uint32
+	more   uint32 // labels that were added by this block and all outside of it
+}
+
 // label gives the new number of a label.
 func (e *emitter) label(l uint32) uint32 {
-	n := uint32(len(e.open))
-	for i := n - min(l, n); i < n; i++ {
-		l += e.open[i]&^small - 1
+	n := len(e.open)
+	if n == 0 {
+		return l
 	}
-	return l
+	more := e.open[n-1].more
+	if uint64(l) < uint64(n) {
+		more -= e.open[n-1-int(l)].more
+	}
+	return l + more
 }
 
 // table writes a br_table.

@@ -131,19 +131,27 @@ type scanner struct {
 	// loops has, for each open block, the edit of the innermost loop outside it,
 	// or -1.
 	loops []int
-	// open are the open loops.
-	open   []openLoop
-	recent recent
-	known  constants
-	finder tripFinder
+	// open are the innermost open loops, by their depth modulo the length.
+	open     [2 * maxInner]openLoop
+	depth    int // open loops
+	seen     int // loops so far
+	unrolled int // bytes that are added by unrolling
+	recent   recent
+	known    constants
+	finder   tripFinder
 }
 
 // openLoop is a loop at whose end it is decided whether its rounds are counted.
 type openLoop struct {
-	body  wasmfile.Body // at the first instruction
-	known constants     // before it
-	start int
+	body        wasmfile.Body // at the first instruction
+	known       constants     // before it
+	start       int
+	depth, seen int
 }
+
+// maxInner is how many loops may be in one whose rounds are not counted: what is
+// read again and again must not depend on the size of a module.
+const maxInner = 4
 
 func (s *scanner) function(i int) error {
 	w := s.f.Body(i)
@@ -151,7 +159,7 @@ func (s *scanner) function(i int) error {
 	fn.first, fn.indirect = uint32(len(s.edits)), uint32(len(s.indirect))
 	fn.start, fn.locals = uint32(w.Start()), uint32(w.Locals())
 	src := s.f.Code[i].Bytes
-	s.loops, s.open, s.recent = s.loops[:0], s.open[:0], recent{}
+	s.loops, s.depth, s.recent = s.loops[:0], 0, recent{}
 	s.known.forget()
 	loop := -1
 	own := uint32(0) // the instructions of the innermost loop so far
@@ -181,7 +189,9 @@ func (s *scanner) function(i int) error {
 				kind = editLoopParams
 			}
 			s.add(&in, kind, 0)
-			s.open = append(s.open, openLoop{w, s.known, in.End})
+			s.seen++
+			s.open[s.depth%len(s.open)] = openLoop{w, s.known, in.End, s.depth, s.seen}
+			s.depth++
 			s.known.forget()
 		case wasmfile.OpBr, wasmfile.OpBrIf:
 			if loop >= 0 {
@@ -222,18 +232,20 @@ func (s *scanner) function(i int) error {
 // answers how many instructions they have together, which count where the loop
 // stands.
 func (s *scanner) endLoop(fn *function, loop, end int, src []byte) uint32 {
-	o := s.open[len(s.open)-1]
-	s.open = s.open[:len(s.open)-1]
+	s.depth--
+	o := &s.open[s.depth%len(s.open)]
 	e := &s.edits[loop]
-	if e.kind == editLoop && end-o.start <= maxTripsSize {
+	fits := e.kind == editLoop && o.depth == s.depth && s.seen-o.seen <= maxInner
+	if fits && end-o.start <= maxTripsSize {
 		if n, ok := s.finder.trips(o.body, src, &o.known); ok && uint64(n)*uint64(e.arg) <= maxTripsWeight {
 			e.kind = editOpen
 			return n * e.arg
 		}
 	}
 	fn.loops = true
-	if e.kind == editLoop && end-o.start <= maxUnrollSize && simple(s.edits[loop+1:]) {
+	if added := unroll * (end - o.start + 16); fits && end-o.start <= maxUnrollSize && s.unrolled+added <= s.f.Size+1<<16 && simple(s.edits[loop+1:]) {
 		e.kind = editSmallLoop
+		s.unrolled += added
 	}
 	return 0
 }

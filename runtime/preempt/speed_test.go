@@ -30,7 +30,7 @@ func goProgram(t testing.TB, src string) []byte {
 // BenchmarkRewrite measures the rewriting of a Go program of 2.6 MB.
 func BenchmarkRewrite(b *testing.B) {
 	wasm := goProgram(b, "package main\n\nimport \"fmt\"\n\nfunc main() { fmt.Println(1) }\n")
-	for name, o := range map[string]preempt.Options{"yield": {}, "yield+depth": {MaxDepth: 10000}} {
+	for name, o := range map[string]preempt.Options{"rewrite": {}} {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(wasm)))
 			b.ReportAllocs()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/bowline-edge/bowline/internal/wasmfile"
 	"github.com/bowline-edge/bowline/runtime/preempt"
@@ -262,6 +263,41 @@ func TestInvalidIndicesStayInvalid(t *testing.T) {
 	} {
 		if _, err := preempt.Rewrite(module(body), preempt.Options{MaxDepth: 9}); !errors.Is(err, wasmfile.ErrMalformed) {
 			t.Errorf("%s: got %v, want %v", name, err, wasmfile.ErrMalformed)
+		}
+	}
+}
+
+// The rewriter reads files that nobody has looked at: it must not need time or
+// memory out of proportion.
+func TestRewritingTakesNoLongerThanReading(t *testing.T) {
+	nested := func(n int, open, inner []byte) []byte {
+		body := bytes.Repeat(open, n)
+		body = append(append(body, inner...), bytes.Repeat([]byte{0x0b}, n)...)
+		b := append(leb([]byte{1}, len(body)+2), append(append([]byte{0}, body...), 0x0b)...)
+		m := append([]byte("\x00asm\x01\x00\x00\x00"), 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 10)
+		return append(leb(m, len(b)), b...)
+	}
+	const n = 200_000
+	var branches []byte
+	for range n {
+		branches = append(leb(append(branches, 0x41, 0, 0x0d), n-1), 0x41, 0, 0x0d, 0)
+	}
+	for name, m := range map[string][]byte{
+		"loops in loops":           nested(n, []byte{0x03, 0x40}, nil),
+		"branches out of many":     nested(n, []byte{0x03, 0x40}, branches),
+		"loops that might count":   nested(n, []byte{0x41, 0, 0x1a, 0x03, 0x40}, nil),
+		"one loop after the other": nested(1, []byte{0x03, 0x40}, bytes.Repeat([]byte{0x03, 0x40, 0x0b}, n)),
+		"counters": nested(1, []byte{0x02, 0x40}, bytes.Repeat(append([]byte{0x03, 0x40},
+			append(bytes.Repeat([]byte{0x41, 0, 0x41, 0, 0x6a, 0x1a}, 500), 0x0b)...), 300)),
+	} {
+		start := time.Now()
+		out, err := preempt.Rewrite(m, preempt.Options{})
+		if err != nil && !errors.Is(err, preempt.ErrTooLarge) {
+			t.Errorf("%s: %v", name, err)
+		}
+		t.Logf("%s: %d bytes became %d in %v, %v", name, len(m), len(out), time.Since(start), err)
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("%s: took %v", name, took)
 		}
 	}
 }

@@ -8,6 +8,8 @@ const (
 	// maxTripsSize is up to which size in bytes it is looked whether a loop has a
 	// fixed number of rounds.
 	maxTripsSize = 4096
+	// maxCandidates is how many counters and how many tests are looked at.
+	maxCandidates = 4
 	// maxTripsWeight is how many instructions the rounds of such a loop may have
 	// together; longer ones are counted like others.
 	maxTripsWeight = 1 << 14
@@ -174,7 +176,7 @@ func (t *tripFinder) instr(in *wasmfile.Instr, top int) bool {
 	switch in.Op {
 	case wasmfile.OpLocalSet, wasmfile.OpLocalTee:
 		t.writes = append(t.writes, in.Index)
-		if step, ok := t.step(in.Index); ok && in.Depth == top {
+		if step, ok := t.step(in.Index); ok && in.Depth == top && len(t.counters) < maxCandidates {
 			t.counters = append(t.counters, counter{in.Index, step, in.Start})
 		}
 	case wasmfile.OpBrTable:
@@ -187,11 +189,11 @@ func (t *tripFinder) instr(in *wasmfile.Instr, top int) bool {
 			if t.backs++; t.backs == 1 {
 				t.back = in.Start
 			}
-			if local, value, ok := t.test(opI32Ne); ok && in.Op == wasmfile.OpBrIf {
+			if local, value, ok := t.test(opI32Ne); ok && in.Op == wasmfile.OpBrIf && len(t.bounds) < maxCandidates {
 				t.bounds = append(t.bounds, bound{local, value, in.Start, true})
 			}
 		} else if in.Depth == top && in.Op == wasmfile.OpBrIf {
-			if local, value, ok := t.test(opI32Eq); ok {
+			if local, value, ok := t.test(opI32Eq); ok && len(t.bounds) < maxCandidates {
 				t.bounds = append(t.bounds, bound{local, value, in.Start, false})
 			}
 		}
