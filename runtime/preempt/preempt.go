@@ -29,7 +29,7 @@ import (
 
 // Version names the form of the output. It changes whenever Rewrite gives other
 // bytes for the same input, so that caches can be keyed by it.
-const Version = "5"
+const Version = "6"
 
 // What a rewritten module imports and exports, if it needs any change.
 const (
@@ -69,7 +69,7 @@ var (
 type Options struct {
 	// MaxDepth is how deep calls may be nested, in units: a call of a function of
 	// which every recursion has at least one, and of some in long chains of others,
-	// is one, and one more for every 16 locals. Calls back from a host function
+	// is one, and one more for every 16 locals and every 4 KiB of code. Calls back from a host function
 	// count on. Zero means DefaultDepth, more than 1<<30 means 1<<30. The count is
 	// not put back when a trap or the host unwinds calls: the instance has to end
 	// then.

@@ -38,6 +38,7 @@ type function struct {
 	instrs      uint32 // the instructions outside of loops
 	start       uint32 // where the instructions start in the body
 	locals      uint32 // the locals, parameters included
+	size        uint32 // of the body in bytes
 	loops       bool
 	calls       bool
 	bulk        bool
@@ -89,8 +90,9 @@ func (fn *function) ours() (n uint32) {
 	return n
 }
 
-// frame is what a call of the function counts for the depth.
-func (fn *function) frame() int32 { return 1 + int32(fn.locals/16) }
+// frame is what a call of the function counts for the depth. A long function may
+// have much on its operand stack.
+func (fn *function) frame() int32 { return 1 + int32(fn.locals/16) + int32(fn.size/4096) }
 
 type rewriter struct {
 	f        *wasmfile.File
@@ -155,10 +157,11 @@ const maxInner = 4
 
 func (s *scanner) function(i int) error {
 	w := s.f.Body(i)
+	src := s.f.Code[i].Bytes
 	fn := &s.funcs[i]
 	fn.first, fn.indirect = uint32(len(s.edits)), uint32(len(s.indirect))
 	fn.start, fn.locals = uint32(w.Start()), uint32(w.Locals())
-	src := s.f.Code[i].Bytes
+	fn.size = uint32(len(src))
 	s.loops, s.depth, s.recent = s.loops[:0], 0, recent{}
 	s.known.forget()
 	loop := -1
