@@ -5,6 +5,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -28,6 +29,8 @@ type need struct {
 	processes bool
 	// uprobes says that it probes programs, for which kernels before 6.6 ask for CAP_SYS_ADMIN.
 	uprobes bool
+	// perf says that it opens perf events, for which kernels of Debian and Ubuntu ask for CAP_SYS_ADMIN: see perfForbidden.
+	perf bool
 	// open are file systems that it must have, mounted or not.
 	open []func() (*kernel.FS, error)
 }
@@ -55,14 +58,14 @@ var needs = map[string]need{
 	"socket": {caps: programs}, "sk_reuseport": {caps: programs}, "sk_msg": {caps: nets}, "sk_skb": {caps: nets},
 	"cgroup": {caps: nets, open: cgroups}, "sockops": {caps: nets, open: cgroups},
 	"lsm_cgroup": {caps: programs, open: cgroups},
-	"tracepoint": {caps: programs, open: tracefs}, "raw_tracepoint": {caps: programs}, "tp_btf": {caps: programs},
-	"kprobe": {caps: programs, open: tracefs}, "kretprobe": {caps: programs, open: tracefs}, "kprobe.multi": {caps: programs, open: tracefs},
+	"tracepoint": {caps: programs, open: tracefs, perf: true}, "raw_tracepoint": {caps: programs}, "tp_btf": {caps: programs},
+	"kprobe": {caps: programs, open: tracefs, perf: true}, "kretprobe": {caps: programs, open: tracefs, perf: true}, "kprobe.multi": {caps: programs, open: tracefs},
 	"kretprobe.multi": {caps: programs, open: tracefs}, "kprobe.session": {caps: programs, open: tracefs},
-	"ksyscall": {caps: programs, open: tracefs}, "kretsyscall": {caps: programs, open: tracefs},
+	"ksyscall": {caps: programs, open: tracefs, perf: true}, "kretsyscall": {caps: programs, open: tracefs, perf: true},
 	"fentry": {caps: programs}, "fexit": {caps: programs}, "fsession": {caps: programs},
 	"uprobe": uprobes, "uretprobe": uprobes, "uprobe.multi": uprobes,
 	"uretprobe.multi": uprobes, "uprobe.session": uprobes, "usdt": uprobes,
-	"perf_event": {caps: []kernel.Cap{kernel.CapBPF, kernel.CapPerfmon, kernel.CapSysPtrace}, processes: true},
+	"perf_event": {caps: []kernel.Cap{kernel.CapBPF, kernel.CapPerfmon, kernel.CapSysPtrace}, processes: true, perf: true},
 	"iter":       {caps: programs, open: cgroups},
 	"lsm":        {caps: programs}, "fmod_ret": {caps: programs}, "freplace": {caps: nets},
 	"struct_ops": {caps: programs}, "lirc": {caps: nets, target: true, device: true},
@@ -94,6 +97,7 @@ type required struct {
 	processes string // the word for whose sake it looks into processes
 	bpf       bool
 	uprobes   bool
+	perf      bool
 }
 
 // requires works out what the host needs for a plugin. One that imports nothing but WASI needs its directories.
@@ -125,7 +129,7 @@ func requires(rights *policy.Rights, wasm []byte, dirs []engine.Dir) *required {
 		if n.processes {
 			r.processes = g.Word()
 		}
-		r.uprobes = r.uprobes || n.uprobes
+		r.uprobes, r.perf = r.uprobes || n.uprobes, r.perf || n.perf
 		if len(n.open) > 0 && os.Geteuid() != 0 { // tracefs belongs to root
 			r.caps |= kernel.Caps(kernel.CapDACReadSearch)
 		}
@@ -163,12 +167,22 @@ func (r *required) forKernel(v kernel.Version) {
 	switch {
 	case !v.AtLeast(5, 8):
 		r.caps |= kernel.Caps(kernel.CapSysAdmin)
-	case !v.AtLeast(6, 6) && r.uprobes:
+	case !v.AtLeast(6, 6) && r.uprobes, r.perf && perfForbidden():
 		r.caps |= kernel.Caps(kernel.CapSysAdmin)
 	}
 	if !v.AtLeast(5, 11) {
 		r.caps |= kernel.Caps(kernel.CapSysResource) // maps and programs count as locked memory
 	}
+}
+
+// perfForbidden reports whether perf events take CAP_SYS_ADMIN: there is no such setting in Linux, but in what Debian and Ubuntu make of it.
+func perfForbidden() bool {
+	b, err := os.ReadFile("/proc/sys/kernel/perf_event_paranoid")
+	if err != nil {
+		return false
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	return err == nil && n > 2
 }
 
 // keep opens file systems while the process may still do so without a mount.
