@@ -155,7 +155,7 @@ func TestIsolatedPluginsEndAsOthers(t *testing.T) {
 		{"arguments and an exit code", []string{"testdata/echo.wasm", "--", "a", "b"}, "", 2},
 		{"input", []string{"../../runtime/testdata/cat.wasm"}, "one\ntwo\n", 7},
 		{"a trap", []string{"testdata/trap.wasm"}, "", 1},
-		{"a time-out", []string{"testdata/loop.wasm", "--timeout", "300ms"}, "", 124},
+		{"a time-out", []string{"testdata/loop.wasm", "--timeout", "1s"}, "", 124},
 		{"a module from standard input", []string{"-"}, "\x00asm\x01\x00\x00\x00", 1},
 		{"no such file", []string{"no.wasm"}, "", 1},
 		{"wrong options", []string{"testdata/echo.wasm", "--memory", "x"}, "", 2},
