@@ -104,7 +104,7 @@ var programFacts = []typeFacts[ebpf.ProgramType]{
 	{ebpf.RawTracepoint, "4.17", capsTrace, []string{"CONFIG_BPF_EVENTS"}},
 	{ebpf.CGroupSockAddr, "4.17", capsNet, []string{"CONFIG_CGROUP_BPF"}},
 	{ebpf.LWTSeg6Local, "4.18", capsNet, []string{"CONFIG_IPV6_SEG6_BPF"}},
-	{ebpf.LircMode2, "4.18", capsBPF, []string{"CONFIG_BPF_LIRC_MODE2"}},
+	{ebpf.LircMode2, "4.18", capsNet, []string{"CONFIG_BPF_LIRC_MODE2"}},
 	{ebpf.SkReuseport, "4.19", capsBPF, nil},
 	{ebpf.FlowDissector, "4.20", capsNet, nil},
 	{ebpf.CGroupSysctl, "5.2", capsNet, []string{"CONFIG_CGROUP_BPF"}},
