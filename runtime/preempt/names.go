@@ -2,6 +2,7 @@ package preempt
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/bowline-edge/bowline/internal/wasmfile"
 )
@@ -98,7 +99,7 @@ func (w *writer) functionNames(b []byte) bool {
 	for range n {
 		i := d.U32()
 		name := d.Bytes(d.U32())
-		if d.Err() != nil || int(i) <= last || int(i) >= w.f.NumFuncs() {
+		if d.Err() != nil || int(i) <= last || int(i) >= w.f.NumFuncs() || !utf8.Valid(name) {
 			return false
 		}
 		last = int(i)
@@ -122,8 +123,8 @@ func (w *writer) localNames(b []byte) bool {
 		from := d.Pos()
 		for range d.Count("names", 2, wasmfile.MaxLocals+wasmfile.MaxParams) {
 			d.U32()
-			d.Bytes(d.U32())
-			if d.Err() != nil {
+			name := d.Bytes(d.U32())
+			if d.Err() != nil || !utf8.Valid(name) {
 				return false
 			}
 		}
