@@ -29,7 +29,7 @@ import (
 
 // Version names the form of the output. It changes whenever Rewrite gives other
 // bytes for the same input, so that caches can be keyed by it.
-const Version = "6"
+const Version = "7"
 
 // What a rewritten module imports and exports, if it needs any change.
 const (

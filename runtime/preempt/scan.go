@@ -1,6 +1,10 @@
 package preempt
 
-import "github.com/bowline-edge/bowline/internal/wasmfile"
+import (
+	"slices"
+
+	"github.com/bowline-edge/bowline/internal/wasmfile"
+)
 
 // editKind is what changes at a place in a function body.
 type editKind uint8
@@ -56,9 +60,6 @@ const (
 	// leafWeight is up to which length a function without loops and calls is not
 	// counted on its own: its callers count calls.
 	leafWeight = 64
-	// uncheckedWeight is up to which length a function without loops and calls
-	// leaves it to its callers to look whether the budget is spent.
-	uncheckedWeight = 4096
 )
 
 // entry tells whether calls of the function are counted.
@@ -66,7 +67,7 @@ func (fn *function) entry() bool { return fn.calls || fn.loops || fn.instrs > le
 
 // checks tells whether calls of the function look at the budget.
 func (fn *function) checks() bool {
-	return fn.entry() && !fn.copies() && (fn.calls || fn.instrs > uncheckedWeight)
+	return fn.entry() && !fn.copies()
 }
 
 // copies tells whether the function counts in a copy of the budget: nothing that it
@@ -135,9 +136,10 @@ type scanner struct {
 	loops []int
 	// open are the innermost open loops, by their depth modulo the length.
 	open     [2 * maxInner]openLoop
-	depth    int // open loops
-	seen     int // loops so far
-	unrolled int // bytes that are added by unrolling
+	depth    int    // open loops
+	seen     int    // loops so far
+	unrolled int    // bytes that are added by unrolling
+	fixed    uint32 // the instructions of the function's loops whose rounds are not counted
 	recent   recent
 	known    constants
 	finder   tripFinder
@@ -149,7 +151,12 @@ type openLoop struct {
 	known       constants     // before it
 	start       int
 	depth, seen int
+	indirect    int // calls by table before it
 }
+
+// maxFixedWeight is how many instructions all the loops of a function may have whose rounds are not counted: nothing is checked
+// while they run.
+const maxFixedWeight = 1 << 20
 
 // maxInner is how many loops may be in one whose rounds are not counted: what is
 // read again and again must not depend on the size of a module.
@@ -164,6 +171,7 @@ func (s *scanner) function(i int) error {
 	fn.size = uint32(len(src))
 	s.loops, s.depth, s.recent = s.loops[:0], 0, recent{}
 	s.known.forget()
+	s.fixed = 0
 	loop := -1
 	own := uint32(0) // the instructions of the innermost loop so far
 	settle := func() {
@@ -193,7 +201,7 @@ func (s *scanner) function(i int) error {
 			}
 			s.add(&in, kind, 0)
 			s.seen++
-			s.open[s.depth%len(s.open)] = openLoop{w, s.known, in.End, s.depth, s.seen}
+			s.open[s.depth%len(s.open)] = openLoop{w, s.known, in.End, s.depth, s.seen, len(s.indirect)}
 			s.depth++
 			s.known.forget()
 		case wasmfile.OpBr, wasmfile.OpBrIf:
@@ -239,8 +247,10 @@ func (s *scanner) endLoop(fn *function, loop, end int, src []byte) uint32 {
 	o := &s.open[s.depth%len(s.open)]
 	e := &s.edits[loop]
 	fits := e.kind == editLoop && o.depth == s.depth && s.seen-o.seen <= maxInner
-	if fits && end-o.start <= maxTripsSize {
-		if n, ok := s.finder.trips(o.body, src, &o.known); ok && uint64(n)*uint64(e.arg) <= maxTripsWeight {
+	if fits && end-o.start <= maxTripsSize && len(s.indirect) == o.indirect && !slices.ContainsFunc(s.edits[loop+1:], edit.calls) {
+		n, ok := s.finder.trips(o.body, src, &o.known)
+		if ok && uint64(n)*uint64(e.arg) <= maxTripsWeight && s.fixed+n*e.arg <= maxFixedWeight {
+			s.fixed += n * e.arg
 			e.kind = editOpen
 			return n * e.arg
 		}
@@ -255,6 +265,9 @@ func (s *scanner) endLoop(fn *function, loop, end int, src []byte) uint32 {
 
 // maxUnrollSize is the size in bytes of loops that are unrolled.
 const maxUnrollSize = 200
+
+// calls tells whether it is a call of a function by its index.
+func (e edit) calls() bool { return e.kind == editCall || e.kind == editTail }
 
 // simple tells whether there are only blocks and branches.
 func simple(edits []edit) bool {

@@ -2,6 +2,7 @@ package preempt_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"testing"
 	"time"
@@ -14,7 +15,9 @@ import (
 // that body; further bodies are functions 1, 2, ... of the same type. There are a
 // table with all of them and a memory. Every function has two locals of type i32.
 func module(bodies ...[]byte) []byte {
-	sec := func(id byte, content ...byte) []byte { return append([]byte{id, byte(len(content))}, content...) }
+	sec := func(id byte, content ...byte) []byte {
+		return append(binary.AppendUvarint([]byte{id}, uint64(len(content))), content...)
+	}
 	n := byte(len(bodies))
 	m := []byte("\x00asm\x01\x00\x00\x00")
 	m = append(m, sec(1, 1, 0x60, 0, 0)...)
@@ -29,7 +32,8 @@ func module(bodies ...[]byte) []byte {
 	m = append(m, sec(9, elem...)...)
 	code := []byte{n}
 	for _, b := range bodies {
-		code = append(append(code, byte(len(b)+4), 1, 2, 0x7f), b...)
+		code = binary.AppendUvarint(code, uint64(len(b)+4))
+		code = append(append(code, 1, 2, 0x7f), b...)
 		code = append(code, 0x0b)
 	}
 	return append(m, sec(10, code...)...)
@@ -162,7 +166,7 @@ func TestFixedRoundsAreCountedAtOnce(t *testing.T) {
 		{"down to zero", 60, 0x7f, 0, nil, 31},
 		{"by four", 0, 4, 60, nil, 8},
 		{"with two in it", 0, 1, 60, []byte{0x41, 0, 0x21, 1, 0x03, 0x40, 0x20, 1, 0x41, 1, 0x6a, 0x22, 1, 0x41, 9, 0x47, 0x0d, 0, 0x0b}, 312},
-		{"with a call", 0, 1, 60, []byte{0x10, 1}, 95},
+		{"with a call", 0, 1, 60, []byte{0x10, 1}, 121}, // counted in each round
 	} {
 		h := newHost(t, 10)
 		m := h.instance(t, rewrite(t, module(counting(c.start, c.step, c.end, c.first), []byte{}), preempt.Options{}), "")
@@ -176,6 +180,31 @@ func TestFixedRoundsAreCountedAtOnce(t *testing.T) {
 		h.settle(left[0])
 		if h.used != c.want {
 			t.Errorf("%s: %d units, want %d", c.name, h.used, c.want)
+		}
+	}
+}
+
+// However much work a function does that is counted at once, it is looked at the budget in the midst of it.
+func TestNoFunctionWorksForLongWithoutACheck(t *testing.T) {
+	leaf := bytes.Repeat([]byte{0x41, 0, 0x1a}, 1000)
+	work := counting(0, 1, 60, nil)
+	for _, c := range []struct {
+		name string
+		f    []byte
+		want int
+	}{
+		{"calls in a loop", counting(0, 1, 60, []byte{0x10, 1}), 60 * 2000 / 16 / 100 / 2},
+		{"calls in a row", bytes.Repeat([]byte{0x10, 1}, 60), 60 * 2000 / 16 / 100 / 2},
+		{"many loops", bytes.Repeat(work, 6000), 6000 * 60 * 8 / 2 / 16 / 100 / 2},
+	} {
+		h := newHost(t, 0)
+		h.interval = 100
+		m := h.instance(t, rewrite(t, module(c.f, leaf), preempt.Options{}), "")
+		if _, err := m.ExportedFunction("f").Call(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if h.yields < c.want {
+			t.Errorf("%s: %d yields, want at least %d", c.name, h.yields, c.want)
 		}
 	}
 }
