@@ -16,6 +16,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/bowline-edge/bowline/internal/wasmfile"
 	"github.com/bowline-edge/bowline/runtime/engine"
@@ -95,19 +96,55 @@ type Module struct {
 // Load checks a module, resolves its imports, and compiles it. The caller
 // closes the Module. Errors: [engine.ErrInvalid] (with what the bytes are
 // instead), [ErrImport] for an import that nobody provides, [engine.ErrLimit] for
-// tables above the limit.
+// tables above the limit, [ErrStuck] if compiling goes on after the context is done: the
+// engine has to stay open then.
 func (r *Runtime) Load(ctx context.Context, name string, wasm []byte) (*Module, error) {
 	m, code, err := r.prepare(name, wasm)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", name, err)
 	}
-	if m.code, err = r.engine.Compile(ctx, code); err != nil {
+	if m.code, err = compile(ctx, r.engine, code); err != nil {
 		return nil, fmt.Errorf("load %s: %w", name, err)
 	}
 	r.mu.Lock()
 	r.modules[m] = struct{}{}
 	r.mu.Unlock()
 	return m, nil
+}
+
+// compile compiles on a goroutine of its own, because no engine stops in the midst of it. When the context is done it waits for the
+// grace time and then gives up with [ErrStuck]; the goroutine closes what it made.
+func compile(ctx context.Context, e engine.Engine, code []byte) (engine.Module, error) {
+	type result struct {
+		module engine.Module
+		err    error
+	}
+	done := make(chan result)
+	gone := make(chan struct{})
+	go func() {
+		m, err := e.Compile(ctx, code)
+		select {
+		case done <- result{m, err}:
+		case <-gone:
+			if err == nil {
+				_ = m.Close()
+			}
+		}
+	}()
+	select {
+	case r := <-done:
+		return r.module, r.err
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(DefaultGrace)
+	defer timer.Stop()
+	select {
+	case r := <-done:
+		return r.module, r.err
+	case <-timer.C:
+		close(gone)
+		return nil, fmt.Errorf("compiling: %w", ErrStuck)
+	}
 }
 
 // prepare does all of Load that needs no engine: it answers the module and the

@@ -1,12 +1,52 @@
 package runtime
 
 import (
+	"context"
+	"errors"
 	goruntime "runtime"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/bowline-edge/bowline/runtime/engine"
 )
+
+// slow is an engine that takes as long to compile as the test wants: no module does so on every machine.
+type slow struct {
+	engine.Engine
+	release, closed chan struct{}
+}
+
+func (s slow) Compile(context.Context, []byte) (engine.Module, error) {
+	<-s.release
+	return slowModule{closed: s.closed}, nil
+}
+
+type slowModule struct {
+	engine.Module
+	closed chan struct{}
+}
+
+func (m slowModule) Close() error {
+	close(m.closed)
+	return nil
+}
+
+func TestCompilingIsGivenUp(t *testing.T) {
+	e := slow{release: make(chan struct{}), closed: make(chan struct{})}
+	rt, err := New(Options{Engine: e})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := rt.Load(ctx, "m", []byte("\x00asm\x01\x00\x00\x00")); !errors.Is(err, ErrStuck) {
+		t.Errorf("load: %v, want ErrStuck", err)
+	}
+	close(e.release)
+	<-e.closed // what comes late is closed
+}
 
 // A thread that works is told from one that waits: only the first is waited for when it must end.
 func TestAStarvedThreadIsToldFromAStuckOne(t *testing.T) {
