@@ -1,6 +1,7 @@
 package preempt
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/bowline-edge/bowline/internal/wasmfile"
@@ -57,6 +58,8 @@ const (
 	importWeight = 500 * unitWeight
 	growWeight   = 4096
 	unitWeight   = 16
+	// maxWeight is how many instructions there may be between two checks: 130,000 calls of the host take a fraction of a second.
+	maxWeight = 1 << 30
 	// leafWeight is up to which length a function without loops and calls is not
 	// counted on its own: its callers count calls.
 	leafWeight = 64
@@ -174,17 +177,21 @@ func (s *scanner) function(i int) error {
 	s.fixed = 0
 	loop := -1
 	own := uint32(0) // the instructions of the innermost loop so far
+	tooLong := false
 	settle := func() {
-		if loop < 0 {
-			fn.instrs += own
-		} else {
-			s.edits[loop].arg += own
+		sum := &fn.instrs
+		if loop >= 0 {
+			sum = &s.edits[loop].arg
 		}
+		*sum += own // both are at most maxWeight
+		tooLong = tooLong || *sum > maxWeight
 		own = 0
 	}
 	var in wasmfile.Instr
 	for w.Next(&in) {
-		own++
+		if own++; own > maxWeight || tooLong {
+			return fmt.Errorf("%w: function %d has too many calls one after the other", ErrTooLarge, s.f.ImportedFuncs()+i)
+		}
 		switch in.Op {
 		case wasmfile.OpBlock, wasmfile.OpIf:
 			s.loops = append(s.loops, loop)
@@ -234,7 +241,9 @@ func (s *scanner) function(i int) error {
 		}
 		s.recent.add(&in, src)
 	}
-	settle()
+	if settle(); tooLong {
+		return fmt.Errorf("%w: function %d has too many calls one after the other", ErrTooLarge, s.f.ImportedFuncs()+i)
+	}
 	fn.last = uint32(len(s.edits))
 	return w.Err()
 }

@@ -209,6 +209,21 @@ func TestNoFunctionWorksForLongWithoutACheck(t *testing.T) {
 	}
 }
 
+// A call of the host may take long, and between two calls in a row nothing is checked.
+func TestTooManyCallsInARowAreRefused(t *testing.T) {
+	for _, n := range []int{100_000, 140_000, 700_000} { // the last ones are more than 32 bits
+		body := append([]byte{0}, bytes.Repeat([]byte{0x10, 0}, n)...)
+		body = append(body, 0x0b)
+		code := append(binary.AppendUvarint([]byte{1}, uint64(len(body))), body...)
+		m := []byte("\x00asm\x01\x00\x00\x00\x01\x04\x01\x60\x00\x00\x02\x07\x01\x01e\x01f\x00\x00\x03\x02\x01\x00\x0a")
+		m = append(binary.AppendUvarint(m, uint64(len(code))), code...)
+		_, err := preempt.Rewrite(m, preempt.Options{})
+		if refused := n > 130_000; errors.Is(err, preempt.ErrTooLarge) != refused {
+			t.Errorf("%d calls: %v, want refused: %t", n, err, refused)
+		}
+	}
+}
+
 func TestGoProgramBehavesAlike(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds a program")
