@@ -45,6 +45,7 @@ func (r *rewriter) unchanged(wasm []byte) []byte {
 
 // Subsections of the name section.
 const (
+	nameOfModule     = 0
 	namesOfFunctions = 1
 	namesOfLocals    = 2
 	namesOfLabels    = 3
@@ -63,6 +64,12 @@ func (w *writer) names(s wasmfile.Section) bool {
 		}
 		at := w.begin(wasmfile.SectionID(id))
 		switch id {
+		case nameOfModule:
+			d := wasmfile.NewReader(b, 0, "name")
+			if name := d.Bytes(d.U32()); d.Err() != nil || d.Len() > 0 || !utf8.Valid(name) {
+				return false
+			}
+			w.out = append(w.out, b...)
 		case namesOfFunctions:
 			if !w.functionNames(b) {
 				return false
