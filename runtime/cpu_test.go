@@ -82,7 +82,7 @@ func TestAGuestThatDoesNotCallTheHostIsStopped(t *testing.T) {
 		var usage runtime.Usage
 		_, err := m.Run(t.Context(), runtime.Config{Args: []string{"-"}, CPUPerCall: limit, Usage: &usage})
 		wantLimit(t, err, "cpu-per-call", "10ms")
-		if err.Error() != `used 10ms of CPU without calling the host; if that is right, raise "cpu-per-call" in the limits of the policy (or run --limit cpu-per-call=N)` {
+		if err.Error() != `used 10ms of CPU without calling the host; if it needs more, raise "cpu-per-call" in the limits of the policy (or run --limit cpu-per-call=N)` {
 			t.Errorf("the text is %q", err)
 		}
 		if usage.CPU < limit || usage.CPU > limit*5 {

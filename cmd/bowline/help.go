@@ -17,8 +17,8 @@ var exitStatus = []struct{ code, meaning string }{
 	{strconv.Itoa(node.ExitOK), "success"},
 	{strconv.Itoa(node.ExitFailure), "failure, such as a damaged module, a program that the verifier rejects, or a trap"},
 	{strconv.Itoa(node.ExitUsage), "wrong command line"},
-	{strconv.Itoa(node.ExitDenied), "denied: a privilege is missing"},
-	{strconv.Itoa(node.ExitLimit), "the plugin met one of its limits, such as memory or CPU time"},
+	{strconv.Itoa(node.ExitDenied), "denied by the policy, or a privilege is missing"},
+	{strconv.Itoa(node.ExitLimit), "a limit stopped the plugin, or refused it something that it could not go on without"},
 	{strconv.Itoa(node.ExitUnsupported), "this kernel lacks a feature that is needed"},
 	{strconv.Itoa(node.ExitTimeout), "the time of --timeout, or of the limit wall-time, was up"},
 	{strconv.Itoa(node.ExitInterrupted), "interrupted by SIGINT or SIGTERM"},
@@ -63,7 +63,7 @@ func helpCommand() *cli.Command {
 func (a *app) shortHelp() []byte {
 	var b bytes.Buffer
 	a.writeCommands(&b)
-	fmt.Fprintf(&b, "\nStart with \"%s run FILE.wasm\"; \"%[1]s help COMMAND\" explains a command, \"%[1]s help\" says more.\n", appName)
+	fmt.Fprintf(&b, "\nStart with \"%s inspect FILE.wasm\" and \"%[1]s run --allow GRANT FILE.wasm\"; \"%[1]s help COMMAND\" explains a command, \"%[1]s help\" says more.\n", appName)
 	return b.Bytes()
 }
 

@@ -35,8 +35,8 @@ func (a *app) runCommand() *cli.Command {
 			"error, and of the rest only what the options give and the policy grants: no environment, no files. What the policy denies no " +
 			"option gives.\n" +
 			"Ctrl-C or SIGTERM stops the plugin and detaches what it attached; a second one ends the process at once.",
-		UsageText: "run execsnoop.wasm\n" +
-			"run execsnoop.wasm --timeout 10s -- --comm bash\n" +
+		UsageText: "run --policy policy.yaml execsnoop.wasm\n" +
+			"run --allow tracing --allow helper:bpf_probe_read_user execsnoop.wasm --timeout 10s -- --comm bash\n" +
 			"run tool.wasm --dir /etc --dir /var/log/tool:/log:rw --env LANG --env MODE=fast\n" +
 			"run - < plugin.wasm",
 		Flags: append([]cli.Flag{

@@ -62,7 +62,7 @@ func (e *LimitError) Error() string {
 	if how == "" {
 		how = fmt.Sprintf("raise %q in the limits of the policy (or run --limit %[1]s=N)", e.Limit)
 	}
-	return fmt.Sprintf("%s; if that is right, %s", e.What, how)
+	return fmt.Sprintf("%s; if it needs more, %s", e.What, how)
 }
 
 // Is reports whether target is [ErrLimit].
