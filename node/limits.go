@@ -18,7 +18,7 @@ func EndsAfter(opts RunOptions) time.Duration {
 	most := opts.Limits.WallTime
 	if opts.File != "-" { // which is read once
 		if name, wasm, err := read(context.Background(), &opts); err == nil {
-			if rights, err := Rights(name, wasm, opts.Policy, opts.Allow); err == nil {
+			if rights, err := Rights(name, wasm, opts.box(), opts.Allow); err == nil {
 				most = rights.Limits().With(opts.Limits).WallTime
 			}
 		}

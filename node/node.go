@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,7 +93,7 @@ func Run(ctx context.Context, opts RunOptions) (int, error) {
 		return ended(ctx, err)
 	}
 	t := newTalk(opts.Stderr, name, opts.Verbose)
-	rights, err := Rights(name, wasm, opts.Policy, opts.Allow)
+	rights, err := Rights(name, wasm, opts.box(), opts.Allow)
 	if err != nil {
 		return ended(ctx, fmt.Errorf("run %s: %w", opts.File, err))
 	}
@@ -116,6 +117,22 @@ func Run(ctx context.Context, opts RunOptions) (int, error) {
 		return ExitFailure, nil // 256 would look like success
 	}
 	return int(code & 0xff), nil
+}
+
+// box is the policy of the box with the local names that are only for this run.
+func (o *RunOptions) box() *policy.Policy {
+	if len(o.Names) == 0 {
+		return o.Policy
+	}
+	box := policy.Policy{}
+	if o.Policy != nil {
+		box = *o.Policy
+	}
+	names := policy.Names{}
+	maps.Copy(names, box.Names)
+	maps.Copy(names, o.Names)
+	box.Names = names
+	return &box
 }
 
 // ended says how the process ends after a run that ended with err. That the caller

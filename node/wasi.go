@@ -42,10 +42,10 @@ func (g *guard) wasi(opts RunOptions, wasm []byte) (*wasi, error) {
 		err = g.givenDirs(w, opts.Dirs)
 	}
 	if err == nil {
-		err = g.environment(w, opts.Env)
+		err = g.environment(w, opts)
 	}
 	if err == nil {
-		err = g.grantedDirs(w)
+		err = g.grantedDirs(w, opts.Allow)
 	}
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
@@ -140,9 +140,20 @@ func inside(path, dir string) bool {
 }
 
 // environment takes the variables of the command line, if no line denies them, and adds those of the host that are granted.
-func (g *guard) environment(w *wasi, given []string) error {
+func (g *guard) environment(w *wasi, opts RunOptions) error {
+	for _, l := range opts.Allow {
+		name := l.Grant.Target()
+		if l.Grant.Word() != "env" || name == "" || strings.ContainsAny(name, "*?") {
+			continue
+		}
+		a := policy.Action{Kind: policy.Env, Name: name}
+		if err := g.rights.Denies(a); err != nil { // who adds it by name has to know
+			g.decided(a, err)
+			return fmt.Errorf("--allow env:%s: %w", name, err)
+		}
+	}
 	set := map[string]bool{}
-	for _, kv := range given {
+	for _, kv := range opts.Env {
 		name, _, _ := strings.Cut(kv, "=")
 		a := policy.Action{Kind: policy.Env, Name: name}
 		if err := g.rights.Denies(a); err != nil {
@@ -164,7 +175,7 @@ func (g *guard) environment(w *wasi, given []string) error {
 }
 
 // grantedDirs opens the directories that lines name. One that is not there is told; the plugin finds that out itself.
-func (g *guard) grantedDirs(w *wasi) error {
+func (g *guard) grantedDirs(w *wasi, added []policy.Line) error {
 	for _, p := range g.rights.Preopens() {
 		a := policy.Action{Kind: policy.Dir, Name: p.Path, Write: p.Write}
 		if p.Err != nil {
@@ -179,7 +190,10 @@ func (g *guard) grantedDirs(w *wasi) error {
 		case errors.Is(err, policy.ErrDenied):
 			continue
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
-			if p.Asked {
+			byName := func(l policy.Line) bool {
+				return l.Grant.Word() == "dir" && strings.TrimSuffix(l.Grant.Target(), ":rw") == p.Guest
+			}
+			if p.Asked || slices.ContainsFunc(added, byName) {
 				g.t.line(fmt.Sprintf("directory %s is granted, but there is none", p.Path))
 			} else {
 				g.t.detail("directory %s is granted, but there is none", p.Path)

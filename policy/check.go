@@ -129,12 +129,33 @@ func (r *Rights) denial(a Action, v verdict, x *rule) *Denied {
 	case !ok:
 		d.reason = "not granted, and no grant can name it"
 	case a.Kind == Load && g.head == "prog" && ownHook(&a):
-		hook := headByName[a.Hook]
-		d.reason = fmt.Sprintf("not granted; it comes with a grant of its hook, such as %q, or alone with %q", a.Hook+heads[hook].example(), d.Add)
+		alone := d.Add
+		d.Add = hookGrant(&a)
+		d.reason = fmt.Sprintf("not granted; it comes with a grant of its hook, such as %q, or alone with %q", exampleOf(d.Add, a.Hook), alone)
 	default:
 		d.reason = fmt.Sprintf("%s; add %q to the policy", r.lacking(&a), d.Add)
 	}
 	return d
+}
+
+// hookGrant is a grant with which a program can be loaded and attached: where its section says, else everywhere.
+func hookGrant(a *Action) string {
+	switch h := &heads[headByName[a.Hook]]; h.shape {
+	case noTarget, ifaceShape, netnsShape, cgroupShape:
+	default:
+		if g, err := ParseGrant(a.Hook + ":" + a.Symbol); err == nil && a.Symbol != "" {
+			return g.String()
+		}
+	}
+	return a.Hook
+}
+
+// exampleOf is a grant, or an example of a narrower one where it is for all of a hook.
+func exampleOf(grant, hook string) string {
+	if grant != hook {
+		return grant
+	}
+	return hook + heads[headByName[hook]].example()
 }
 
 // ownHook reports whether the program that is loaded is of a type that a grant of its hook includes.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -96,4 +97,24 @@ func FuzzCheck(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What a denial names for the policy is enough to run, not only to load.
+func TestADenialOfALoadNamesTheGrantOfItsHook(t *testing.T) {
+	for _, c := range []struct {
+		a    Action
+		want string
+	}{
+		{Action{Kind: Load, Name: "xdp", Hook: "xdp"}, "xdp"},
+		{Action{Kind: Load, Name: "perf_event", Hook: "perf_event"}, "perf_event"},
+		{Action{Kind: Load, Name: "tracepoint", Hook: "tracepoint", Symbol: "sched/sched_switch"}, "tracepoint:sched/sched_switch"},
+		{Action{Kind: Load, Name: "kprobe", Hook: "uprobe"}, "uprobe"},
+		{Action{Kind: Load, Name: "cgroup_sock_addr", Hook: "cgroup", Symbol: "connect4"}, "cgroup"},
+		{Action{Kind: Load, Name: "xdp", Hook: "kprobe"}, "prog:xdp"}, // no hook of its own
+	} {
+		var denied *Denied
+		if err := new(Rights).Check(c.a); !errors.As(err, &denied) || denied.Add != c.want {
+			t.Errorf("%+v: %v names %q, want %q", c.a, err, denied.Add, c.want)
+		}
+	}
 }
