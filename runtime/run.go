@@ -127,14 +127,15 @@ func defaults(cfg *Config) {
 
 // run is one instance on its way from start to clean-up.
 type run struct {
-	module *Module
-	cfg    Config
-	meter  meter
-	cpu    *cpuMeter
-	usage  Usage
-	thread atomic.Int32          // that the guest runs on; 0 before it does
-	killed atomic.Pointer[error] // why guest code must not go on
-	left   atomic.Bool           // guest code does not run any more
+	module  *Module
+	cfg     Config
+	meter   meter
+	cpu     *cpuMeter
+	usage   Usage
+	thread  atomic.Int32          // that the guest runs on; 0 before it does
+	killed  atomic.Pointer[error] // why guest code must not go on
+	left    atomic.Bool           // guest code does not run any more
+	closing atomic.Int32          // closings that the guest waits for
 }
 
 // run binds, instantiates, calls, and closes everything again, newest first.
@@ -179,7 +180,7 @@ func (r *run) run(ctx context.Context) (code uint32, err error) {
 // bind makes the providers' side of this instance.
 func (r *run) bind() ([]engine.Bound, []engine.HostFunc, error) {
 	providers := r.module.rt.providers
-	env := engine.Env{Name: r.module.name, Log: r.cfg.Log, Report: r.cfg.Report, Note: r.cfg.Note}
+	env := engine.Env{Name: r.module.name, Log: r.cfg.Log, Report: r.cfg.Report, Note: r.cfg.Note, Closing: r.closes}
 	bounds := make([]engine.Bound, len(providers))
 	funcs := []engine.HostFunc{r.yield(), r.overflow()}
 	for _, l := range r.module.links {

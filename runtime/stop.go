@@ -23,17 +23,28 @@ func (r *run) stop(cause error, done <-chan struct{}) bool {
 	}
 	r.killed.Store(&cause)
 	before, window := r.onCPU(), r.cfg.Grace/2+100*time.Millisecond
-	for n := 0; ; n++ {
+	patience := time.Now().Add(closing)
+	for n := 0; n < starving; {
 		if within(window, done) {
 			return true
 		}
-		if r.left.Load() {
+		switch {
+		case r.left.Load():
 			return within(closing, done) // the plugin is gone, and the kernel may take its time on a busy machine
-		}
-		if n == starving || !r.runnable() || r.onCPU()-before >= window/2 {
+		case r.closing.Load() > 0 && time.Now().Before(patience): // and so it may before
+		case !r.runnable() || r.onCPU()-before >= window/2:
 			return false
+		default:
+			n++
 		}
 	}
+	return false
+}
+
+// closes notes that the host closes something for the guest.
+func (r *run) closes() (done func()) {
+	r.closing.Add(1)
+	return func() { r.closing.Add(-1) }
 }
 
 // within reports whether done is closed in that time.

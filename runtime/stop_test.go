@@ -87,3 +87,27 @@ func TestAStarvedThreadIsToldFromAStuckOne(t *testing.T) {
 		goruntime.Gosched()
 	}
 }
+
+// What the kernel takes its time to close for a guest is no reason to give that up.
+func TestAGuestThatClosesIsWaitedFor(t *testing.T) {
+	r := run{cfg: Config{Grace: time.Millisecond}}
+	closed := r.closes()
+	done, stopped := make(chan struct{}), make(chan bool)
+	go func() { stopped <- r.stop(context.Canceled, done) }()
+	for r.killed.Load() == nil {
+		goruntime.Gosched()
+	}
+	select {
+	case <-stopped:
+		t.Fatal("given up while it closes")
+	case <-time.After(3 * 101 * time.Millisecond): // three of the times that a guest that does nothing has
+	}
+	close(done)
+	if !<-stopped {
+		t.Error("given up although it ended")
+	}
+	closed()
+	if r.stop(context.Canceled, make(chan struct{})) {
+		t.Error("one that does not end has ended")
+	}
+}

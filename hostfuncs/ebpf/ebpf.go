@@ -86,7 +86,9 @@ func funcType(f abi.Func) engine.FuncType {
 
 // Bind makes the state of one instance. It opens nothing yet.
 func (p Provider) Bind(env engine.Env) (engine.Bound, error) {
-	return &instance{env: env, s: session.New(p.Options)}, nil
+	o := p.Options
+	o.Closing = env.Closing
+	return &instance{env: env, s: session.New(o)}, nil
 }
 
 // instance is one guest's side of the interface.

@@ -68,6 +68,8 @@ type Options struct {
 	Guard Guard
 	// Watch is told of every decision of the Guard; the error is nil if it allowed. Nil tells nobody.
 	Watch func(policy.Action, error)
+	// Closing is called before a handle is closed, and what it answers after that. Nil is nothing.
+	Closing func() (done func())
 	// PinPath is the folder for pins, which must be in a BPF file system. Empty means DefaultPinPath.
 	PinPath string
 }
@@ -131,6 +133,9 @@ func (s *Session) Close(handle int32) error {
 		return noHandle(handle, "object")
 	}
 	s.open = slices.DeleteFunc(s.open, func(x *entry) bool { return x == e })
+	if s.opts.Closing != nil {
+		defer s.opts.Closing()()
+	}
 	return s.end(e)
 }
 

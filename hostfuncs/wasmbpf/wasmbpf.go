@@ -69,7 +69,9 @@ func (Provider) Offers() []engine.Import {
 
 // Bind makes the state of one instance. It owns nothing yet.
 func (p Provider) Bind(env engine.Env) (engine.Bound, error) {
-	return &instance{env: env, s: session.New(p.Options), objects: map[int32]*object{}}, nil
+	o := p.Options
+	o.Closing = env.Closing
+	return &instance{env: env, s: session.New(o), objects: map[int32]*object{}}, nil
 }
 
 // instance is what one guest has open: the session holds it, beside it is only what

@@ -33,6 +33,9 @@ type Env struct {
 	// outcome counts for the exit code, but is told only to who asks for details.
 	// Not nil.
 	Note func(step string, err error)
+	// Closing is called before something is closed for the guest that the kernel may take its time for, and what it answers after that:
+	// a guest that is to end is not given up meanwhile. Nil is nothing.
+	Closing func() (done func())
 }
 
 // Bound is the host's side of one instance.
