@@ -220,9 +220,14 @@ func (w *Body) memArg() bool {
 }
 
 func (w *Body) prefixed(in *Instr) bool {
+	at := w.pos
 	sub, ok := w.uint()
 	if !ok {
 		return false
+	}
+	if in.Op != 0xfc && w.pos-at > 1 && w.b[w.pos-1] == 0 {
+		// The number in more bytes than it takes is allowed, but wazero reads one byte of it, and so another instruction.
+		return w.fail(in.Start, "instruction %s has its number in %d bytes, which are too many", in.Op, w.pos-at)
 	}
 	var table []imm
 	switch in.Op {
