@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -138,7 +139,10 @@ func placeCgroup(t *Target) (string, error) {
 	return "/" + path, nil
 }
 
-// placeNetns is the path of a network namespace.
+// netnsOfProcess are the links in /proc that no path leads to.
+var netnsOfProcess = regexp.MustCompile(`^/proc/[0-9]+/ns/net$`)
+
+// placeNetns is the path of a network namespace, "." for the own one.
 func placeNetns(t *Target) (string, error) {
 	switch {
 	case t.Netns == "":
@@ -147,7 +151,12 @@ func placeNetns(t *Target) (string, error) {
 		t.Netns = filepath.Join("/run/netns", t.Netns)
 	}
 	t.Netns = filepath.Clean(t.Netns)
-	if !strings.HasPrefix(t.Netns, "/proc/") { // whose links are no paths
+	var it, own unix.Stat_t
+	if unix.Stat(t.Netns, &it) == nil && unix.Stat("/proc/thread-self/ns/net", &own) == nil && it.Dev == own.Dev && it.Ino == own.Ino { // by whatever name
+		t.Netns = ""
+		return ".", nil
+	}
+	if !netnsOfProcess.MatchString(t.Netns) { // a link that is no path
 		real, err := filepath.EvalSymlinks(t.Netns)
 		if err != nil {
 			return "", noSuch("no network namespace %s", short(t.Netns))

@@ -60,7 +60,7 @@ func TestWhereIsTheRealPlace(t *testing.T) {
 		{HookLirc, "", Target{Path: link}, Where{Name: file}},
 		{HookNetfilter, "", Target{}, Where{Name: "ipv4", Symbol: "input"}},
 		{HookSkLookup, "", Target{}, Where{Name: "."}},
-		{HookSkLookup, "", Target{Netns: "/proc/self/ns/../ns/net"}, Where{Name: "/proc/self/ns/net"}},
+		{HookSkLookup, "", Target{Netns: "/proc/self/ns/../ns/net"}, Where{Name: "."}},
 		{HookStructOps, "tcp_congestion_ops:init", Target{}, Where{Name: "tcp_congestion_ops"}},
 	} {
 		p := &Program{hook: tc.hook, attachTo: tc.section, spec: &ebpf.ProgramSpec{}}

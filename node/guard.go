@@ -22,10 +22,11 @@ type guard struct {
 	watch  func(policy.Action, error)
 	t      *talk
 	told   map[string]bool
+	many   map[string]int // denials, by what was tried
 }
 
 func newGuard(opts RunOptions, rights *policy.Rights, name string, wasm []byte, t *talk) *guard {
-	g := &guard{rights: rights, limits: rights.Limits().With(opts.Limits), name: name, digest: digest(wasm), audit: opts.Audit, watch: opts.Watch, t: t, told: map[string]bool{}}
+	g := &guard{rights: rights, limits: rights.Limits().With(opts.Limits), name: name, digest: digest(wasm), audit: opts.Audit, watch: opts.Watch, t: t, told: map[string]bool{}, many: map[string]int{}}
 	g.limits.Memory = cmp.Or(int64(min(opts.MemoryLimit, math.MaxInt64)), g.limits.Memory)
 	g.limits.MapMemory = cmp.Or(int64(min(opts.MapMemory, math.MaxInt64)), g.limits.MapMemory)
 	if g.audit == nil {
@@ -62,7 +63,12 @@ func (g *guard) decided(a policy.Action, err error) {
 		return
 	}
 	key := d.Action.String()
-	if g.told[key] || len(g.told) == maxTold {
+	if kind := d.Action.Verb(); g.told[key] {
+		return
+	} else if g.many[kind]++; g.many[kind] == maxTold { // made-up names of one kind do not hide another kind
+		fmt.Fprintln(g.audit, auditLine(g.name, g.digest, &policy.Denied{Action: policy.Action{Kind: d.Action.Kind, Name: "and more, which are not told"}}))
+		return
+	} else if g.many[kind] > maxTold {
 		return
 	}
 	g.told[key] = true

@@ -186,6 +186,7 @@ type iter struct {
 // OpenIter starts one run of an iterator.
 func (s *Session) OpenIter(l *bpf.Link) (int32, error) {
 	return s.opened(cost{files: 1}, func() (any, func() error, error) {
+		s.budget.keep() // a run holds the program and its maps, whatever is closed meanwhile
 		r, err := l.OpenIter()
 		if err != nil {
 			return nil, nil, err

@@ -40,7 +40,7 @@ func (s *Session) closeObject(o *Object) error {
 	switch {
 	case o.loaded == nil:
 		return nil
-	case o.share != nil && o.cost == cost{}: // another session has loaded it
+	case o.share != nil && o.share.owner != o:
 		return o.share.release()
 	}
 	end := o.loaded.Close

@@ -24,6 +24,9 @@ type sharedObject struct {
 	spec *bpf.Spec
 	obj  *bpf.Object
 	refs int // guarded by list.mu
+	// owner is what has loaded it, freed gives back what that was charged of this process: descriptors and memory.
+	owner *Object
+	freed func()
 }
 
 // release gives one user's part up.
@@ -38,6 +41,7 @@ func (o *sharedObject) release() error {
 	if !last {
 		return nil
 	}
+	defer o.freed()
 	return o.obj.Close()
 }
 
@@ -115,7 +119,12 @@ func (s *Session) shareObject(o *Object, name string) error {
 		list.objects = map[string]*sharedObject{}
 	}
 	s.budget.keep() // others may have it when this plugin closes it
-	o.share = &sharedObject{list: list, name: name, spec: o.spec, obj: loaded, refs: 1}
+	host, open := o.host, cost{files: o.cost[files]}
+	o.host, o.cost[files] = 0, 0
+	o.share = &sharedObject{list: list, name: name, spec: o.spec, obj: loaded, refs: 1, owner: o, freed: func() {
+		s.budget.giveHost(host)
+		s.budget.give(open)
+	}}
 	list.objects[name] = o.share
 	return nil
 }
