@@ -157,6 +157,9 @@ func runHarm(t *testing.T, o node.RunOptions, code int, says, audit string) time
 // tries is how often a plugin is run until it ends soon and the latency beside it is as usual. The machine is not ours alone.
 const tries = 10
 
+// noise is what a wake-up may take longer on a machine with two CPUs that others use.
+const noise = 200 * time.Microsecond
+
 // beside runs f, which answers how long a plugin took to end, and looks whether the witness notices.
 func (w *witness) beside(t *testing.T, f func(*testing.T) time.Duration) {
 	t.Helper()
@@ -177,7 +180,7 @@ func (w *witness) beside(t *testing.T, f func(*testing.T) time.Duration) {
 		}
 		t.Logf("ended after %s; latency of the other plugin: median %s (usually: %s), longest %s (%s)",
 			took.Round(time.Millisecond), during.median, usual.median, during.longest, usual.longest)
-		switch good := took <= ends && during.median <= 2*usual.median; {
+		switch good := took <= ends && during.median <= 2*usual.median+noise; {
 		case good || t.Failed():
 			return
 		case try == tries:
