@@ -43,10 +43,9 @@ func (g *guard) session(opts RunOptions) session.Options {
 		Shared: opts.Shared, Guard: g.rights, Watch: g.decided,
 	}
 	o.Budget = session.NewBudget(o) // one for all modules that the plugin imports
-	if opts.Policy != nil {
-		maps.Copy(o.Names, opts.Policy.Names)
+	if box := opts.box(); box != nil {
+		maps.Copy(o.Names, box.Names)
 	}
-	maps.Copy(o.Names, opts.Names)
 	return o
 }
 
